@@ -1,0 +1,220 @@
+"""What a camera, a folder or a simulator has to offer: the Source protocol."""
+
+import threading
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal, Protocol, Self, TypeAlias, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from dipstream.frame import BadFrame, Frame, Origin
+
+__all__ = [
+    "BaseSource",
+    "Listener",
+    "ResumableSource",
+    "SeenFrame",
+    "Source",
+    "SourceEvent",
+    "SourceInfo",
+    "SourceTruth",
+    "TruthfulSource",
+    "now_ns",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """What is known of a source before its first frame.
+
+    Attributes
+    ----------
+    name
+        The URI or path, as people know it.
+    channels
+        Channel names in order; empty while unknown (an empty watched folder), and filled in
+        by the time the first frame arrives.
+    shape, dtype, pixel_um, bit_depth
+        As in `dipstream.frame.Segment`, where already known.
+    replayable
+        The same frames can be read again.
+    live
+        Frames come when they come: the source cannot wait for a full queue.
+    grouped
+        The frames of an image set arrive together and in order, so that the first frame of
+        another set closes the one before.
+    frames
+        How many frames will come, if that is known.
+    ignored
+        Files that were passed over, because they are no images or do not match the pattern.
+    """
+
+    name: str
+    channels: tuple[str, ...] = ()
+    shape: tuple[int, int] | None = None
+    dtype: str | None = None
+    pixel_um: float | None = None
+    bit_depth: int | None = None
+    replayable: bool = False
+    live: bool = True
+    grouped: bool = False
+    frames: int | None = None
+    ignored: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SourceEvent:
+    """Something a person should know that is no frame: degraded, recovered, a warning."""
+
+    kind: Literal["warning", "degraded", "recovered", "info"]
+    message: str
+
+
+Listener: TypeAlias = Callable[[SourceEvent], None]
+
+
+@runtime_checkable
+class Source(Protocol):
+    """A camera, folder or simulator. Synchronous, because vendors' libraries block.
+
+    Entering opens the device; leaving closes it and may happen twice. `frames` is iterated in
+    one thread; `stop` may be called from any other and makes `frames` end soon.
+    """
+
+    @property
+    def info(self) -> SourceInfo:
+        """What is known now; may gain channels and shape when the first frame arrives."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+    def frames(self) -> Iterator[Frame | BadFrame]:
+        """Yield frames in the order in which the device counts them."""
+        ...
+
+    def stop(self) -> None:
+        """Ask `frames` to end; what was already taken is still delivered."""
+        ...
+
+    def listen(self, listener: Listener) -> None:
+        """Send events to this callable, from whichever thread notices them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SeenFrame:
+    """A frame that an earlier session of the same run has finished with."""
+
+    origin: Origin
+    content_hash: str | None
+    position: str
+    t: int
+    version: int
+
+
+@runtime_checkable
+class ResumableSource(Protocol):
+    """A source that can go on where an earlier run of the same source ended."""
+
+    def resume(self, seen: Iterable[SeenFrame]) -> None:
+        """Do not yield what is in the book already, unless its file was rewritten."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SourceTruth:
+    """What the simulator knows about one frame.
+
+    Attributes
+    ----------
+    labels
+        int32 (y, x): which object each pixel belongs to, 0 = background.
+    track_ids
+        The track of each object, in the order of labels 1, 2, …
+    y_um, x_um
+        Sub-pixel centroids in the image, in µm, in the same order.
+    """
+
+    labels: npt.NDArray[np.int32]
+    track_ids: npt.NDArray[np.int64]
+    y_um: npt.NDArray[np.float64]
+    x_um: npt.NDArray[np.float64]
+
+    @property
+    def count(self) -> int:
+        """How many objects can be seen in the frame."""
+        return len(self.track_ids)
+
+
+@runtime_checkable
+class TruthfulSource(Protocol):
+    """A source that knows what is really there."""
+
+    def truth(self, seq: int) -> SourceTruth:
+        """Return the truth of the frame with this device number."""
+        ...
+
+
+class BaseSource:
+    """The part of a source that is not the vendor's: stopping, events, context.
+
+    A driver sets `self._info`, overrides `frames`, and `close` if it holds a device.
+    """
+
+    def __init__(self, info: SourceInfo) -> None:
+        self._info = info
+        self._stopping = threading.Event()
+        self._listener: Listener | None = None
+
+    @property
+    def info(self) -> SourceInfo:
+        """What is known of the source now."""
+        return self._info
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+        self.close()
+
+    @abstractmethod
+    def frames(self) -> Iterator[Frame | BadFrame]:
+        """Yield frames until the source ends or `stop` is called."""
+
+    def stop(self) -> None:
+        """Ask `frames` to end."""
+        self._stopping.set()
+
+    def close(self) -> None:
+        """Let go of the device; may be called twice."""
+
+    def listen(self, listener: Listener) -> None:
+        """Send events to this callable."""
+        self._listener = listener
+
+    def report(self, event: SourceEvent) -> None:
+        """Tell the run, if one listens."""
+        if self._listener is not None:
+            self._listener(event)
+
+
+def now_ns() -> tuple[int, int]:
+    """Return the time of arrival: UTC ns since the epoch, and monotonic ns."""
+    return time.time_ns(), time.monotonic_ns()

@@ -1,0 +1,1 @@
+"""The correct steps."""
