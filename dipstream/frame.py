@@ -72,13 +72,24 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where on disk a frame came from; the identity of a file is its path."""
+    """Where on disk a frame came from; the identity of a file is its path.
+
+    Attributes
+    ----------
+    path, plane
+        The file, absolute, and the plane in it.
+    size, mtime_ns, inode
+        The file's, when it was read.
+    content_hash
+        XXH3-64 of the file's bytes, which tells a rewritten file; empty if not computed.
+    """
 
     path: str
     plane: int = 0
     size: int = 0
     mtime_ns: int = 0
     inode: int = 0
+    content_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

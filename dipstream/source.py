@@ -117,7 +117,6 @@ class SeenFrame:
     """A frame that an earlier session of the same run has finished with."""
 
     origin: Origin
-    content_hash: str | None
     position: str
     t: int
     version: int

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 __all__ = ["Column", "ColumnType", "RowBatch", "Schema"]
 
-ColumnType: TypeAlias = Literal["int64", "float64", "text"]
+ColumnType: TypeAlias = Literal["int64", "float64", "text", "blob"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Column:
     name
         Name in the table.
     dtype
-        ``int64``, ``float64`` or ``text``. Readers cast by it: NaN is stored as NULL.
+        ``int64``, ``float64``, ``text`` or ``blob``. Readers cast by it: NaN is stored as NULL.
     unit
         Unit of the values, empty for a pure number.
     definition
@@ -87,5 +87,5 @@ class RowBatch:
         if name in self.values:
             return self.values[name]
         column = self.schema[name]
-        empty = {"int64": -1, "float64": np.nan, "text": ""}[column.dtype]
+        empty = {"int64": -1, "float64": np.nan, "text": "", "blob": b""}[column.dtype]
         return np.full(len(self), empty)

@@ -78,7 +78,11 @@ class Mask(_Plane):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Labels(_Plane):
-    """Objects: int32 (y, x), 0 = background, 1…n without gaps in raster order of first pixels."""
+    """Objects: int32 (y, x), 0 = background.
+
+    A segmentation numbers its objects 1…n without gaps, in raster order of their first pixels;
+    rings keep the numbers of what they lie around, so that some may be missing.
+    """
 
     dense: npt.NDArray[np.int32]
 
@@ -87,6 +91,13 @@ class Labels(_Plane):
         return replace(self, dense=dense)
 
     @property
+    def numbers(self) -> npt.NDArray[np.int64]:
+        """The labels that are present, ascending: one row of a table each."""
+        present = np.bincount(self.dense.ravel()) > 0
+        present[0] = False
+        return np.flatnonzero(present).astype(np.int64)
+
+    @property
     def count(self) -> int:
         """Number of objects."""
-        return int(self.dense.max(initial=0))
+        return len(self.numbers)

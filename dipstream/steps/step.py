@@ -39,7 +39,7 @@ class ColumnsOf(Protocol):
     Called with the channels of the run and the step's own configuration as keywords.
     """
 
-    def __call__(self, channels: tuple[str, ...], **parameters: Any) -> tuple[Column, ...]:
+    def __call__(self, channels: tuple[str, ...], /, **parameters: Any) -> tuple[Column, ...]:
         """Return the columns, in order."""
         ...
 

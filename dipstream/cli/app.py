@@ -1,0 +1,319 @@
+"""The commands and their help. Everything heavy is imported inside the command that needs it."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dipstream.errors import DipstreamError
+from dipstream.version import __version__
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="dipstream",
+    help="Reads the microscope while it images: frames become a live, durable table.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+runs_app = typer.Typer(help="List runs, or copy one while it grows.", invoke_without_command=True)
+pipeline_app = typer.Typer(help="Show, compare and describe pipeline files.", no_args_is_help=True)
+app.add_typer(runs_app, name="runs")
+app.add_typer(pipeline_app, name="pipeline")
+
+Pipeline = Annotated[
+    str, typer.Option("--pipeline", "-p", help="Preset (nuclei, cells, spots) or pipeline file.")
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Machine-readable result on stdout; the rest on stderr.")
+]
+Home = Annotated[
+    Path | None, typer.Option(help="Where runs are kept (also DIPSTREAM_HOME).", show_default=False)
+]
+Frames = Annotated[int | None, typer.Option(min=1, help="Stop after this many frames.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, max=64, help="Analysis threads (default: processors, up to 4).")
+]
+Policy = Annotated[
+    str | None,
+    typer.Option(
+        help="When frames come faster than the analysis: block, drop-oldest or stop "
+        "(default: block files, drop-oldest for live cameras)."
+    ),
+]
+QueueMb = Annotated[float | None, typer.Option(help="Pixels that may wait, in MB (default 512).")]
+Durability = Annotated[
+    str | None, typer.Option(help="full (default): every commit is on the disk; normal: faster.")
+]
+OnChange = Annotated[
+    str | None,
+    typer.Option(
+        help="Frames of another shape or type: quarantine (default) or segment (analyse them too)."
+    ),
+]
+SaveLabels = Annotated[
+    bool, typer.Option("--save-labels", help="Write labels/SET_TYPE.tif for every image set.")
+]
+Pattern = Annotated[
+    str | None,
+    typer.Option(help="File names with fields: 'xy{position}-{channel}.png', 't{t:03d}.tif'."),
+]
+Channels = Annotated[
+    str | None,
+    typer.Option(help="Channel names: '1=nuclei,2=reporter' or 'DAPI,GFP'; the first one leads."),
+]
+PixelUm = Annotated[float | None, typer.Option(help="Side of a pixel in µm, if files do not say.")]
+BitDepth = Annotated[
+    int | None, typer.Option(help="Bits of the camera's ADC, if files do not say.")
+]
+Run = Annotated[str, typer.Argument(help="Run id, folder of a run, or latest.")]
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and stop.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"dipstream {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    frames: Annotated[int, typer.Option(min=1, help="Stop after this many frames.")] = 240,
+    headless: Annotated[
+        bool, typer.Option("--headless", help="Plain lines instead of the live view.")
+    ] = False,
+    home: Home = None,
+    workers: Workers = None,
+    json: Json = False,
+) -> None:
+    """Image simulated cells, count them live, and compare with the truth."""
+    from dipstream.cli.live import Request, follow  # noqa: PLC0415
+
+    request = Request(
+        source="sim:",
+        pipeline="nuclei",
+        frames=frames,
+        settings={"home": home, "workers": workers},
+        score=True,
+    )
+    raise typer.Exit(follow(request, as_json=json, plain=headless))
+
+
+@app.command()
+def run(
+    source: Annotated[str, typer.Argument(help="sim:, a folder, a file, a glob or a URI.")],
+    pipeline: Pipeline = "nuclei",
+    pattern: Pattern = None,
+    channels: Channels = None,
+    pixel_um: PixelUm = None,
+    bit_depth: BitDepth = None,
+    frames: Frames = None,
+    workers: Workers = None,
+    policy: Policy = None,
+    queue_mb: QueueMb = None,
+    durability: Durability = None,
+    on_change: OnChange = None,
+    save_labels: SaveLabels = False,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Analyse a camera, a folder or a file, from the first frame to the last."""
+    from dipstream.cli.live import Request, follow  # noqa: PLC0415
+
+    request = Request(
+        source=source,
+        pipeline=pipeline,
+        frames=frames,
+        options={
+            "pattern": pattern,
+            "channels": channels,
+            "pixel_um": pixel_um,
+            "bit_depth": bit_depth,
+        },
+        settings={
+            "home": home,
+            "workers": workers,
+            "policy": policy,
+            "queue_mb": queue_mb,
+            "durability": durability,
+            "on_change": on_change,
+            "save_labels": save_labels or None,
+        },
+    )
+    raise typer.Exit(follow(request, as_json=json))
+
+
+@app.command()
+def watch(
+    folders: Annotated[list[str], typer.Argument(help="Folders that a microscope writes into.")],
+    pipeline: Pipeline = "nuclei",
+    pattern: Pattern = None,
+    channels: Channels = None,
+    pixel_um: PixelUm = None,
+    bit_depth: BitDepth = None,
+    new: Annotated[
+        bool, typer.Option("--new", help="Start a new run instead of going on with the latest.")
+    ] = False,
+    poll_s: Annotated[float | None, typer.Option(help="Look this often, in s.")] = None,
+    broken_after_s: Annotated[
+        float | None, typer.Option(help="Quarantine a broken file this long after it last grew.")
+    ] = None,
+    frames: Frames = None,
+    workers: Workers = None,
+    queue_mb: QueueMb = None,
+    durability: Durability = None,
+    on_change: OnChange = None,
+    save_labels: SaveLabels = False,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Analyse files as they arrive in folders, until Ctrl-C; the inputs are never touched."""
+    from dipstream.cli.live import Request, follow  # noqa: PLC0415
+
+    request = Request(
+        source=folders,
+        driver="watch",
+        pipeline=pipeline,
+        frames=frames,
+        go_on=not new,
+        options={
+            "pattern": pattern,
+            "channels": channels,
+            "pixel_um": pixel_um,
+            "bit_depth": bit_depth,
+            "poll_s": poll_s,
+            "broken_after_s": broken_after_s,
+        },
+        settings={
+            "home": home,
+            "workers": workers,
+            "queue_mb": queue_mb,
+            "durability": durability,
+            "on_change": on_change,
+            "save_labels": save_labels or None,
+        },
+    )
+    raise typer.Exit(follow(request, as_json=json))
+
+
+@app.command()
+def table(
+    run: Run = "latest",
+    kind: Annotated[
+        str | None,
+        typer.Option("--type", help="Objects of this type; or frames, tracks, events, columns …"),
+    ] = None,
+    where: Annotated[
+        str | None, typer.Option(help="SQL condition, for instance 'area > 300 AND t < 5'.")
+    ] = None,
+    columns: Annotated[str | None, typer.Option(help="Columns, separated by commas.")] = None,
+    export: Annotated[
+        Path | None, typer.Option(help="Write to a .csv or .parquet file instead of showing.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Rows to show.")] = 20,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Show or export a table of a run, finished or still growing."""
+    from dipstream.cli.tables import show_table  # noqa: PLC0415
+
+    show_table(run, kind, where, columns, export, limit, home, as_json=json)
+
+
+@runs_app.callback()
+def runs(context: typer.Context, home: Home = None, json: Json = False) -> None:
+    """List runs, newest first."""
+    if context.invoked_subcommand is None:
+        from dipstream.cli.tables import show_runs  # noqa: PLC0415
+
+        show_runs(home, as_json=json)
+
+
+@runs_app.command("snapshot")
+def runs_snapshot(
+    run: Run,
+    out: Annotated[Path, typer.Argument(help="The copy, a new .db file.")],
+    home: Home = None,
+) -> None:
+    """Copy a run's table as one consistent file, even while it grows."""
+    from dipstream.cli.tables import snapshot  # noqa: PLC0415
+
+    snapshot(run, out, home)
+
+
+@pipeline_app.command("show")
+def pipeline_show(
+    name: Annotated[str, typer.Argument(help="Preset or pipeline file.")] = "nuclei",
+    json: Json = False,
+) -> None:
+    """Print a pipeline with every default written out, and its hash."""
+    from dipstream.cli.describe import show_pipeline  # noqa: PLC0415
+
+    show_pipeline(name, as_json=json)
+
+
+@pipeline_app.command("schema")
+def pipeline_schema() -> None:
+    """Print the JSON schema of pipeline files, for editors."""
+    from dipstream.cli.describe import show_schema  # noqa: PLC0415
+
+    show_schema()
+
+
+@pipeline_app.command("diff")
+def pipeline_diff(
+    first: Annotated[str, typer.Argument(help="Preset or pipeline file.")],
+    second: Annotated[str, typer.Argument(help="Preset or pipeline file.")],
+) -> None:
+    """Compare two pipelines with all defaults written out; exit 1 if they differ."""
+    from dipstream.cli.describe import diff_pipelines  # noqa: PLC0415
+
+    raise typer.Exit(diff_pipelines(first, second))
+
+
+@app.command()
+def steps(
+    name: Annotated[str | None, typer.Argument(help="Show the help of this step.")] = None,
+    json: Json = False,
+) -> None:
+    """List the steps of pipelines, or explain one."""
+    from dipstream.cli.describe import show_steps  # noqa: PLC0415
+
+    show_steps(name, as_json=json)
+
+
+@app.command()
+def drivers(
+    name: Annotated[str | None, typer.Argument(help="Show the help of this driver.")] = None,
+    json: Json = False,
+) -> None:
+    """List the drivers of cameras and folders, or explain one."""
+    from dipstream.cli.describe import show_drivers  # noqa: PLC0415
+
+    show_drivers(name, as_json=json)
+
+
+@app.command()
+def doctor(home: Home = None, json: Json = False) -> None:
+    """Say what is installed, what works and why something does not; exit 1 if so."""
+    from dipstream.cli.doctor import examine  # noqa: PLC0415
+
+    raise typer.Exit(examine(home, as_json=json))
+
+
+def main() -> None:
+    """Run the command line; a `DipstreamError` becomes one sentence and exit code 2."""
+    try:
+        app()
+    except DipstreamError as error:
+        if "--json" in sys.argv:
+            typer.echo(json.dumps({"error": str(error), "kind": type(error).__name__}))
+        typer.secho("dipstream: ", nl=False, err=True, fg="red")
+        typer.echo(str(error), err=True)
+        sys.exit(2)

@@ -1,0 +1,144 @@
+"""Follows a run on a terminal, or in plain lines, and reports how it ended."""
+
+import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.live import Live
+
+from dipstream.cli.score import LiveScore
+from dipstream.cli.view import plain_line, report, view
+from dipstream.run import Status
+from dipstream.service import LiveRun, start
+
+__all__ = ["Request", "follow"]
+
+_PLAIN_EVERY_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the command line asked for; None in the mappings means not given."""
+
+    source: str | Sequence[str]
+    pipeline: str
+    frames: int | None = None
+    driver: str | None = None
+    go_on: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    score: bool = False
+
+
+def follow(request: Request, *, as_json: bool, plain: bool = False) -> int:
+    """Run to the end, showing how it stands; return the exit code."""
+    score = LiveScore() if request.score else None
+    with interrupts() as interrupted:
+        run = start(
+            request.source,
+            request.pipeline,
+            frames=request.frames,
+            driver=request.driver,
+            options=request.options,
+            go_on=request.go_on,
+            subscribers=[] if score is None else [score.take],
+            mailbox=False,
+            **request.settings,
+        )
+        if score is not None:
+            score.source = run.source
+        stdout, stderr = Console(), Console(stderr=True)
+        if stdout.is_terminal and not as_json and not plain:
+            _follow_live(run, interrupted, stdout, score)
+        else:
+            _follow_plain(run, interrupted, score)
+        run.wait()
+    summary = run.summary() | ({} if score is None else score.summary())
+    if as_json:
+        report(stderr, summary)
+        typer.echo(json.dumps(summary, ensure_ascii=False))
+    else:
+        report(stdout, summary)
+    return _exit_code(run, summary, interrupted(), request)
+
+
+def _exit_code(run: LiveRun, summary: dict[str, Any], signals: int, request: Request) -> int:
+    if run.error is not None or not summary["balanced"]:
+        return 1
+    # Ctrl-C is how a watch ends; a run that is interrupted has not seen all its frames.
+    return 130 if signals and request.driver != "watch" else 0
+
+
+def _follow_live(
+    run: LiveRun, interrupted: Callable[[], int], console: Console, score: LiveScore | None
+) -> None:
+    with Live(console=console, refresh_per_second=8, transient=True) as live:
+        for status in _until_end(run, interrupted, 0.12):
+            if score is not None:
+                score.update()
+            live.update(view(run, status, None if score is None else score.sentence()))
+
+
+def _follow_plain(run: LiveRun, interrupted: Callable[[], int], score: LiveScore | None) -> None:
+    said = time.monotonic()
+    typer.echo(f"run {run.run_id} in {run.folder}", err=True)
+    warned: set[str] = set()
+    for status in _until_end(run, interrupted, 0.2):
+        if score is not None:
+            score.update()
+        for warning in status.warnings:
+            if warning not in warned:
+                warned.add(warning)
+                typer.echo(f"warning: {warning}", err=True)
+        if time.monotonic() - said >= _PLAIN_EVERY_S:
+            said = time.monotonic()
+            typer.echo(plain_line(status), err=True)
+            warned &= set(status.warnings)
+
+
+def _until_end(run: LiveRun, interrupted: Callable[[], int], every_s: float) -> Iterator[Status]:
+    asked = 0
+    ended = False
+    while not ended:
+        ended = run.poll(every_s)
+        if interrupted() > asked:
+            asked = interrupted()
+            if asked == 1:
+                run.stop("interrupted")
+            else:
+                run.abort("interrupted twice")
+        yield run.status()
+
+
+@contextmanager
+def interrupts() -> Iterator[Callable[[], int]]:
+    """Count Ctrl-C and the polite kill instead of dying of them."""
+    count = 0
+
+    def count_up(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        nonlocal count
+        count += 1
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: count
+        return
+    names = ["SIGINT", "SIGTERM", "SIGBREAK" if sys.platform == "win32" else "SIGHUP"]
+    before = {}
+    for name in names:
+        number = getattr(signal, name)
+        before[number] = signal.signal(number, count_up)
+    try:
+        yield lambda: count
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

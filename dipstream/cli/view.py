@@ -1,0 +1,121 @@
+"""What a run looks like on a terminal, and its report at the end."""
+
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from dipstream.run import Status
+from dipstream.service import LiveRun
+
+__all__ = ["plain_line", "report", "view"]
+
+_STATES = ("received", "analysed", "dropped", "quarantined", "late", "pending")
+
+
+def view(run: LiveRun, status: Status, score: str | None) -> RenderableType:
+    """Return the live view: counters, speed, lag, objects, queue, warnings."""
+    parts: list[RenderableType] = [_counters(status), _speed(status)]
+    if status.expected_frames:
+        done = status.accounting.received - status.accounting.pending
+        parts.append(ProgressBar(total=status.expected_frames, completed=done, width=72))
+    if status.last:
+        parts.append(Text("newest  " + _pairs(status.last)))
+    if score:
+        parts.append(Text("truth   " + score, style="cyan"))
+    if status.warnings:
+        parts += [Text(f"⚠ {text}", style="yellow") for text in status.warnings]
+    else:
+        parts.append(Text("focus and saturation: no warning", style="green"))
+    title = f"dipstream ● LIVE  {run.run_id}  {run.plan.name}@{run.plan.sha256[:4]}"
+    return Panel(Group(*parts), title=title, subtitle="Ctrl-C stops", title_align="left")
+
+
+def _counters(status: Status) -> Table:
+    grid = Table.grid(padding=(0, 3))
+    counts = status.accounting.frames()
+    for _ in _STATES:
+        grid.add_column(justify="right")
+    grid.add_row(*[Text(name, style="dim") for name in _STATES])
+    bad = {"dropped", "quarantined", "late"}
+    grid.add_row(
+        *[
+            Text(f"{counts[name]:,}", style="bold red" if name in bad and counts[name] else "bold")
+            for name in _STATES
+        ]
+    )
+    return grid
+
+
+def _speed(status: Status) -> Text:
+    lag = "–" if status.lag_ms_p50 is None else f"{status.lag_ms_p50:.0f}/{status.lag_ms_p99:.0f}"
+    missing = "" if status.accounting.gap is None else f"  missing {status.accounting.gap}"
+    return Text(
+        f"{status.frames_per_s:.1f} fps  lag {lag} ms (p50/p99)  "
+        f"{status.image_sets:,} image sets  {status.objects:,} objects  "
+        f"queue {100 * status.queue_fill:.0f} %{missing}"
+    )
+
+
+def plain_line(status: Status) -> str:
+    """Return the same in one line, for logs."""
+    lag = "" if status.lag_ms_p50 is None else f" lag_ms={status.lag_ms_p50:.0f}"
+    counts = " ".join(f"{name}={n}" for name, n in status.accounting.frames().items())
+    return (
+        f"{status.seconds:.0f}s {counts} fps={status.frames_per_s:.1f}{lag} "
+        f"objects={status.objects} queue={100 * status.queue_fill:.0f}%"
+    )
+
+
+def report(console: Console, summary: dict[str, Any]) -> None:
+    """Print how a run ended: the accounting, the speed, where the table is."""
+    counts = {name: summary[name] for name in _STATES}
+    terms = " + ".join(f"{name} {n:,}" for name, n in counts.items() if name != "received")
+    say = _Say(console)
+    say("state", summary["state"] + (f": {summary['reason']}" if summary["reason"] else ""))
+    say("frames", f"received {counts['received']:,} = {terms}  {_mark(summary['balanced'])}")
+    if summary["gap"] is not None:
+        say("counter", f"{summary['gap']:,} missing between the first number and the last")
+    for problem in summary["problems"]:
+        say("problem", problem, "bold red")
+    objects = ", ".join(f"{n:,} {kind}" for kind, n in summary["objects_by_type"].items())
+    say("objects", f"{objects or 'none'} in {summary['image_sets']:,} image sets")
+    if summary["flags"]:
+        say("flags", ", ".join(f"{n} {flag}" for flag, n in summary["flags"].items()), "yellow")
+    if summary["ignored_files"]:
+        say("ignored", f"{summary['ignored_files']:,} files that are no images or do not match")
+    if summary["lag_ms_p50"] is not None:
+        say(
+            "speed",
+            f"{summary['frames_per_s']:.1f} frames/s over {summary['seconds']:.1f} s, lag "
+            f"{summary['lag_ms_p50']:.0f} ms (p50) {summary['lag_ms_p99']:.0f} ms (p99)",
+        )
+    if summary.get("count_error_percent") is not None:
+        say(
+            "truth",
+            f"count error {summary['count_error_percent']:.1f} %: found "
+            f"{summary['found_objects_mean']:.1f}, really there "
+            f"{summary['truth_objects_mean']:.1f} an image set",
+            "cyan",
+        )
+    say("run", str(summary["folder"]))
+
+
+class _Say:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def __call__(self, name: str, text: str, style: str = "") -> None:
+        line = Text(f"{name:9}", style="dim").append(Text(text, style=style))
+        self._console.print(line, soft_wrap=True)
+
+
+def _mark(balanced: bool) -> str:
+    return "✓" if balanced else "✗ DOES NOT ADD UP"
+
+
+def _pairs(values: Any) -> str:
+    return "  ".join(f"{name} {value}" for name, value in values.items())

@@ -1,0 +1,217 @@
+"""The capture thread: takes frames from the source, admits them, assembles and queues sets."""
+
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable
+
+from dipstream.assemble import Assembler
+from dipstream.errors import ConfigError, DipstreamError, SourceError, StepError
+from dipstream.frame import BadFrame, Frame, ImageSet
+from dipstream.pipeline import Pipeline, Plan
+from dipstream.queue import QueueFullError, SetQueue
+from dipstream.run.admit import Admission, Admitted
+from dipstream.run.log import RunLog
+from dipstream.run.messages import Event, Message, NewFrame, NewSegment, Outcome
+from dipstream.run.tally import Tally
+from dipstream.source import Source
+from dipstream.store import frame_row
+
+__all__ = ["Capture"]
+
+_QUEUE_FULL = (
+    "the queue is full and its policy is to stop: frames come faster than they are analysed. "
+    "Give more --workers, a larger --queue-mb or another --policy"
+)
+
+
+class Capture:
+    """Everything from the source to the queue.
+
+    Parameters
+    ----------
+    source, plan, admission, queue
+        The hops it joins.
+    first_set_id, max_frames
+        Number of the first image set; when to stop, or None.
+    send, drop, ready, fail
+        Where messages to the committer, dropped sets, the compiled pipeline and errors go.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        plan: Plan,
+        admission: Admission,
+        queue: SetQueue,
+        *,
+        first_set_id: int,
+        max_frames: int | None,
+        tally: Tally,
+        log: RunLog,
+        send: Callable[[Message], None],
+        drop: Callable[[ImageSet, str], None],
+        ready: Callable[[Pipeline], None],
+        fail: Callable[[DipstreamError], None],
+    ) -> None:
+        self._source = source
+        self._plan = plan
+        self._admission = admission
+        self._queue = queue
+        self._first_set_id = first_set_id
+        self._max_frames = max_frames
+        self._tally = tally
+        self._log = log
+        self._send = send
+        self._drop = drop
+        self._ready = ready
+        self._fail = fail
+        self._assembler: Assembler | None = None
+        self._ended = threading.Event()
+        self._clock = threading.Thread(target=self._tick, name="clock", daemon=True)
+
+    @property
+    def open_bytes(self) -> int:
+        """Bytes of pixels in image sets that are not complete yet."""
+        return 0 if self._assembler is None else self._assembler.open_bytes
+
+    def prepare(self) -> None:
+        """Compile the pipeline for the source's channels; raises `ConfigError`."""
+        info = self._source.info
+        wanted = self._plan.assemble.channels
+        channels = wanted or info.channels
+        absent = [name for name in channels if info.channels and name not in info.channels]
+        if absent:
+            raise ConfigError(
+                f"assemble.channels: {', '.join(absent)} is not there; the source has "
+                f"{', '.join(info.channels)}. Correct the pipeline, or name the source's "
+                "channels with --channels"
+            )
+        pipeline = self._plan.compile(channels)
+        self._assembler = Assembler(
+            self._plan.assemble,
+            tuple(channels),
+            grouped=info.grouped,
+            first_set_id=self._first_set_id,
+            clock=time.monotonic,
+        )
+        self._ready(pipeline)
+
+    def run(self) -> None:
+        """Take frames until the source ends, then close what is open."""
+        self._clock.start()
+        try:
+            self._take_all()
+        except QueueFullError:
+            self._fail(SourceError(_QUEUE_FULL))
+        except DipstreamError as error:
+            self._fail(error)
+        except Exception as error:  # noqa: BLE001 - a vendor's driver may raise anything
+            self._log.write("failed", str(error), detail=traceback.format_exc())
+            self._fail(SourceError(f"the source failed: {type(error).__name__}: {error}"))
+        finally:
+            self._finish()
+
+    def _take_all(self) -> None:
+        if self._source.info.channels and self._assembler is None:
+            self.prepare()
+        for item in self._source.frames():
+            self._take(item)
+            if self._max_frames is not None and self._admission.received >= self._max_frames:
+                self._source.stop()
+                return
+
+    def _finish(self) -> None:
+        self._ended.set()
+        self._clock.join()
+        try:
+            if self._assembler is not None:
+                self._enqueue(self._assembler.flush())
+        except QueueFullError:
+            self._fail(SourceError(_QUEUE_FULL))
+        finally:
+            self._queue.close()
+
+    def _take(self, item: Frame | BadFrame) -> None:
+        admitted = self._admission.admit(item)
+        self._tally.receive()
+        if admitted.opened is not None and admitted.segment is not None:
+            self._send(NewSegment(admitted.segment, admitted.opened))
+        if item.info.seq is not None:
+            self._tally.miss(admitted.gap.n if admitted.gap else 0)
+        if admitted.gap is not None:
+            text = f"the camera's counter skipped {admitted.gap.n} from {admitted.gap.first_seq}"
+            self._tally.warn(text)
+            self._send(Event("gap", text, admitted.gap))
+        if isinstance(item, BadFrame) or admitted.reason or admitted.segment is None:
+            self._refuse(admitted)
+        else:
+            self._accept(admitted.frame_id, admitted.segment, item)
+
+    def _refuse(self, admitted: Admitted) -> None:
+        item = admitted.item
+        detail = item.detail if isinstance(item, BadFrame) else ""
+        row = frame_row(
+            admitted.frame_id,
+            admitted.segment,
+            item.info,
+            state="quarantined",
+            reason=admitted.reason,
+            detail=detail,
+        )
+        self._send(NewFrame(row))
+        self._tally.warn(f"quarantined: {admitted.reason}")
+        if self._assembler is not None:
+            self._enqueue(self._assembler.skip(self._admission.segment, item.info))
+
+    def _accept(self, frame_id: int, segment: int, frame: Frame) -> None:
+        if self._assembler is None:
+            self.prepare()
+        if self._assembler is None:
+            raise StepError("the pipeline could not be prepared")
+        self._send(
+            NewFrame(
+                frame_row(frame_id, segment, frame.info, state="pending", reason="", detail="")
+            )
+        )
+        assembled = self._assembler.add(segment, frame_id, frame)
+        if assembled.verdict == "late":
+            self._send(Outcome(frame_id, "late", "it came after its image set had been closed"))
+        elif assembled.verdict == "unexpected":
+            self._send(self._unexpected(frame_id, frame.info.channel))
+        self._enqueue(assembled.closed)
+
+    def _unexpected(self, frame_id: int, channel: str) -> Outcome:
+        chosen, announced = self._plan.assemble.channels, self._source.info.channels
+        if chosen is not None and (channel in announced or not announced):
+            reason = f"assemble.channels ({', '.join(chosen)}) leaves out {channel!r}"
+            return Outcome(frame_id, "dropped", reason)
+        return Outcome(
+            frame_id,
+            "quarantined",
+            f"the channel {channel!r} is not one the source announced "
+            f"({', '.join(announced)}); name all channels with --channels",
+        )
+
+    def _enqueue(self, image_sets: Iterable[ImageSet]) -> None:
+        for image_set in image_sets:
+            for dropped in self._queue.put(image_set):
+                self._drop(dropped, "the queue was full")
+
+    def _tick(self) -> None:
+        """Close sets that have waited long enough, and watch the queue."""
+        warned = False
+        while not self._ended.wait(timeout=0.1):
+            if self._assembler is not None:
+                try:
+                    self._enqueue(self._assembler.expired())
+                except QueueFullError:
+                    self._fail(SourceError(_QUEUE_FULL))
+            fill = self._queue.fill
+            if fill > 0.75 and not warned:
+                warned = True
+                text = "the queue is three quarters full: frames come faster than the analysis"
+                self._tally.warn(text)
+                self._send(Event("warning", text))
+            elif fill < 0.5:
+                warned = False

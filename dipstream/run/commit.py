@@ -1,0 +1,359 @@
+"""The committer: the one thread that writes. Orders results, tracks, commits, then publishes."""
+
+import queue
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from dipstream.errors import StepError
+from dipstream.frame import Frame, ImageSet
+from dipstream.pipeline import Analysis, Failure, Pipeline
+from dipstream.run.labels import save_labels
+from dipstream.run.log import RunLog
+from dipstream.run.messages import (
+    Done,
+    Dropped,
+    Event,
+    Message,
+    NewFrame,
+    NewSegment,
+    Outcome,
+    Ready,
+)
+from dipstream.run.result import Result
+from dipstream.run.tally import Tally
+from dipstream.steps.objects import TrackEvent
+from dipstream.steps.quality import FocusWatch, Quality
+from dipstream.steps.step import State
+from dipstream.store import FrameOutcome, RunFolder, RunWriter, SetRow
+
+__all__ = ["Committer"]
+
+_BATCH = 256
+
+
+@dataclass(slots=True, eq=False)
+class _Linked:
+    track_ids: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)
+    events: list[tuple[str, TrackEvent]] = field(default_factory=list)
+    states: dict[tuple[str, str], State] = field(default_factory=dict)
+
+
+class Committer:
+    """Owns the run's writer. Everything it is sent in one breath is one transaction.
+
+    Parameters
+    ----------
+    folder, writer
+        The run and its table.
+    next_track_id, states
+        Where an earlier session of the run has left off.
+    first_set_id
+        The image set that is committed first; the others follow in order.
+    reorder_s
+        How long a set may keep those behind it waiting; None for as long as it takes.
+    tally, log
+        Live counters and the run's log.
+    publish
+        Called with every result after its commit.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        writer: RunWriter,
+        *,
+        first_set_id: int,
+        next_track_id: int,
+        states: Mapping[tuple[str, str], State],
+        reorder_s: float | None,
+        save_label_images: bool,
+        tally: Tally,
+        log: RunLog,
+        publish: Callable[[Result], None],
+    ) -> None:
+        self._folder = folder
+        self._writer = writer
+        self._next_set_id = first_set_id
+        self._next_track_id = next_track_id
+        self._states = dict(states)
+        self._reorder_s = reorder_s
+        self._save_label_images = save_label_images
+        self._tally = tally
+        self._log = log
+        self._publish = publish
+        self._pipeline: Pipeline | None = None
+        self._waiting: dict[int, Done] = {}
+        self._waiting_since = 0.0
+        self._focus = FocusWatch()
+        self._inbox: queue.Queue[Message | None] = queue.Queue(maxsize=4096)
+        self.failed = threading.Event()
+
+    def send(self, message: Message) -> None:
+        """Hand over a message; blocks while the disk is behind, unless writing has failed."""
+        while not self.failed.is_set():
+            try:
+                self._inbox.put(message, timeout=0.5)
+            except queue.Full:
+                continue
+            return
+
+    def finish(self) -> None:
+        """Let `run` return once everything sent so far is committed."""
+        while not self.failed.is_set():
+            try:
+                self._inbox.put(None, timeout=0.5)
+            except queue.Full:
+                continue
+            return
+
+    def run(self) -> None:
+        """Commit until `finish`; on a failed write, sets `failed` and raises."""
+        try:
+            while self._commit_next():
+                pass
+        except BaseException:
+            self.failed.set()
+            raise
+
+    def _commit_next(self) -> bool:
+        messages, more = self._take()
+        ready = self._in_order(messages, everything=not more)
+        results: list[Result] = []
+        if messages or ready:
+            with self._writer.transaction():
+                self._write(messages)
+                results = [self._write_set(done, in_turn) for done, in_turn in ready]
+        for result in results:
+            self._publish(result)
+        return more
+
+    def _take(self) -> tuple[list[Message], bool]:
+        messages: list[Message] = []
+        try:
+            first = self._inbox.get(timeout=0.25)
+        except queue.Empty:
+            return messages, True
+        while first is not None:
+            messages.append(first)
+            if len(messages) >= _BATCH:
+                return messages, True
+            try:
+                first = self._inbox.get_nowait()
+            except queue.Empty:
+                return messages, True
+        return messages, False
+
+    def _in_order(
+        self, messages: Sequence[Message], *, everything: bool
+    ) -> list[tuple[Done, bool]]:
+        """Return the sets that may be committed now, and whether each comes in its turn."""
+        ready: list[tuple[Done, bool]] = []
+        for message in messages:
+            if isinstance(message, Analysis | Dropped):
+                if message.image_set.set_id < self._next_set_id:
+                    ready.append((message, False))  # its turn was given away
+                else:
+                    self._waiting[message.image_set.set_id] = message
+        now = time.monotonic()
+        while self._waiting:
+            if self._next_set_id in self._waiting:
+                ready.append((self._waiting.pop(self._next_set_id), True))
+                self._next_set_id += 1
+                self._waiting_since = now
+            elif everything or self._waited_too_long(now):
+                self._next_set_id = min(self._waiting)
+            else:
+                break
+        else:
+            self._waiting_since = now
+        return ready
+
+    def _waited_too_long(self, now: float) -> bool:
+        return self._reorder_s is not None and now - self._waiting_since > self._reorder_s
+
+    def _write(self, messages: Sequence[Message]) -> None:
+        rows = [message.row for message in messages if isinstance(message, NewFrame)]
+        for message in messages:
+            if isinstance(message, NewSegment):
+                self._writer.add_segment(message.number, message.segment)
+            elif isinstance(message, Ready):
+                self._pipeline = message.pipeline
+                for kind, schema in message.pipeline.schemas.items():
+                    self._writer.add_objects_table(kind, schema)
+            elif isinstance(message, Event):
+                self._write_event(message)
+        self._writer.add_frames(rows)
+        now = time.time_ns()
+        for row in rows:
+            if row["state"] != "pending":
+                self._tally.finish(row["state"])
+                self._log.write(row["state"], row["reason"], path=row.get("path"))
+        outcomes = [
+            FrameOutcome(m.frame_id, m.state, None, now, reason=m.reason)
+            for m in messages
+            if isinstance(m, Outcome)
+        ]
+        self._writer.finish_frames(outcomes)
+        for outcome in outcomes:
+            self._tally.finish(outcome.state)
+
+    def _write_event(self, event: Event) -> None:
+        gap = event.gap
+        self._writer.add_event(
+            time.time_ns(),
+            event.kind,
+            event.message,
+            segment=gap.segment if gap else None,
+            first_seq=gap.first_seq if gap else None,
+            n=gap.n if gap else None,
+        )
+        self._log.write(event.kind, event.message)
+
+    def _write_set(self, done: Done, in_turn: bool) -> Result:
+        if isinstance(done, Dropped):
+            return self._write_lost(done.image_set, "dropped", Failure(done.reason))
+        if done.failure is not None:
+            return self._write_lost(done.image_set, "quarantined", done.failure)
+        linked = _Linked()
+        if in_turn and done.image_set.version == 1:
+            try:
+                linked = self._link(done)
+            except Exception as error:  # noqa: BLE001 - a plug-in's tracker may raise anything
+                failure = Failure(_reason(error), traceback.format_exc())
+                return self._write_lost(done.image_set, "quarantined", failure)
+        return self._write_analysis(done, linked)
+
+    def _link(self, done: Analysis) -> _Linked:
+        linked = _Linked()
+        pipeline = self._pipeline
+        if pipeline is None:
+            raise StepError("an image set arrived before its pipeline was ready")
+        free = self._next_track_id
+        for kind in pipeline.track:
+            key = (f"track.{kind}", done.image_set.key.position)
+            state, links = pipeline.link(
+                kind, self._states.get(key), done.tables[kind], done.image_set, free
+            )
+            linked.states[key] = state
+            linked.track_ids[kind] = links.track_ids
+            linked.events += [(kind, event) for event in links.events]
+            free = max([free, *(event.track_id + 1 for event in links.events)])
+        self._next_track_id = free
+        self._states.update(linked.states)
+        return linked
+
+    def _write_analysis(self, done: Analysis, linked: _Linked) -> Result:
+        image_set = done.image_set
+        set_id, version = self._writer.claim_set(image_set.set_id, image_set.key)
+        now = time.time_ns()
+        flags: dict[str, tuple[str, ...]] = {}
+        outcomes = []
+        for i, frame in enumerate(image_set.frames):
+            quality = self._judge(frame, done.quality[i])
+            flags[frame.info.channel] = quality.flags
+            outcomes.append(_analysed(done, i, quality, set_id, now))
+        counts = {kind: len(rows) for kind, rows in done.tables.items()}
+        self._writer.add_set(
+            set_id,
+            version,
+            SetRow(
+                key=image_set.key,
+                state="analysed",
+                partial=image_set.partial,
+                n_frames=len(image_set.frames),
+                committed_ns=now,
+                n_objects=sum(counts.values()),
+                estimates=done.estimates,
+                events=linked.events,
+            ),
+        )
+        for kind, rows in done.tables.items():
+            self._writer.add_rows(kind, set_id, rows, linked.track_ids.get(kind))
+        for (step, position), state in {**done.states, **linked.states}.items():
+            self._writer.save_state(step, position, set_id, state)
+        self._writer.finish_frames(outcomes)
+        if self._save_label_images:
+            save_labels(self._folder.labels, set_id, done.labels)
+        self._tally.finish("analysed", len(image_set.frames))
+        self._tally.commit(_lags_ms(image_set, now), counts)
+        return Result(
+            set_id=set_id,
+            image_set=image_set,
+            tables=done.tables,
+            track_ids=linked.track_ids,
+            label_images={kind: labels.dense for kind, labels in done.labels.items()},
+            estimates=done.estimates,
+            flags=flags,
+        )
+
+    def _write_lost(self, image_set: ImageSet, state: str, failure: Failure) -> Result:
+        set_id, version = self._writer.claim_set(image_set.set_id, image_set.key)
+        now = time.time_ns()
+        self._writer.add_set(
+            set_id,
+            version,
+            SetRow(
+                key=image_set.key,
+                state=state,
+                partial=image_set.partial,
+                n_frames=len(image_set.frames),
+                committed_ns=now,
+                reason=failure.reason,
+            ),
+        )
+        self._writer.finish_frames(
+            [
+                FrameOutcome(
+                    frame_id, state, set_id, now, reason=failure.reason, detail=failure.detail
+                )
+                for frame_id in image_set.frame_ids
+            ]
+        )
+        self._tally.finish(state, len(image_set.frames))
+        self._tally.commit([], {})
+        if state == "quarantined":
+            self._tally.warn(f"quarantined: t={image_set.key.t}: {failure.reason}")
+        self._log.write(state, failure.reason, set_id=set_id, detail=failure.detail)
+        return Result(set_id=set_id, image_set=image_set, failure=failure.reason)
+
+    def _judge(self, frame: Frame, quality: Quality) -> Quality:
+        info = frame.info
+        judged = self._focus.judge(info.position, info.channel, quality)
+        for flag in judged.flags:
+            words = flag.replace("_", " ")
+            self._tally.warn(f"{words}: {info.channel}, position {info.position}, t={info.t}")
+        return judged
+
+
+def _analysed(done: Analysis, i: int, quality: Quality, set_id: int, now: int) -> FrameOutcome:
+    return FrameOutcome(
+        frame_id=done.image_set.frame_ids[i],
+        state="analysed",
+        set_id=set_id,
+        committed_ns=now,
+        flags=",".join(quality.flags),
+        focus_score=_or_none(quality.focus_score),
+        saturated_fraction=_or_none(quality.saturated_fraction),
+        background_dn=_or_none(quality.background),
+        snr=_or_none(quality.snr),
+        segmented_ns=done.segmented_ns,
+        content_hash=done.content_hashes[i],
+    )
+
+
+def _or_none(value: float | None) -> float | None:
+    return None if value is None or not np.isfinite(value) else float(value)
+
+
+def _lags_ms(image_set: ImageSet, now: int) -> list[float]:
+    return [(now - frame.info.received_ns) / 1e6 for frame in image_set.frames]
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, StepError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,313 @@
+"""The loop: capture → admit → assemble → queue → workers → committer → publish."""
+
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import replace
+
+from dipstream.errors import DipstreamError, StepError, StoreError
+from dipstream.frame import ImageSet
+from dipstream.pipeline import Analysis, Failure, Pipeline, Plan
+from dipstream.queue import SetQueue
+from dipstream.run.admit import Admission
+from dipstream.run.capture import Capture
+from dipstream.run.commit import Committer
+from dipstream.run.log import RunLog
+from dipstream.run.messages import Dropped, Event, Ready
+from dipstream.run.result import Accounting, Result, Status
+from dipstream.run.tally import Tally
+from dipstream.run.turns import Turns
+from dipstream.settings import Policy, RunSettings
+from dipstream.source import ResumableSource, Source, SourceEvent
+from dipstream.store import RunFolder, RunLock, RunWriter
+
+__all__ = ["Engine"]
+
+_LIVE_REORDER_S = 10.0
+
+
+class Engine:
+    """One run. Made, started, joined, closed; every thread of a run lives here.
+
+    Parameters
+    ----------
+    source
+        Already entered. The engine iterates it in a thread of its own.
+    plan, settings, folder
+        What to compute, how, and where the table goes.
+    max_frames
+        Stop after this many frames; None for no limit.
+    subscribers
+        Called with every result after its commit, in the committer's thread.
+
+    Raises
+    ------
+    ConfigError
+        If the pipeline wants a channel that the source does not have.
+    StoreError
+        If another process writes this run, or its table cannot be opened.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        plan: Plan,
+        settings: RunSettings,
+        folder: RunFolder,
+        *,
+        max_frames: int | None = None,
+        subscribers: Iterable[Callable[[Result], None]] = (),
+    ) -> None:
+        self._source = source
+        self._plan = plan
+        self._settings = settings
+        self._folder = folder
+        self._subscribers = list(subscribers)
+        self._tally = Tally()
+        self._pipeline: Pipeline | None = None
+        self._error: DipstreamError | None = None
+        self._reason = ""
+        self._last: Result | None = None
+        self._threads: list[threading.Thread] = []
+        self._working = settings.threads
+        self._guard = threading.Lock()
+        with ExitStack() as opened:
+            opened.enter_context(RunLock(folder.path))
+            self._log = opened.enter_context(RunLog(folder.log))
+            self._writer = RunWriter(folder.table, settings.durability)
+            opened.callback(self._writer.close)
+            self._build(max_frames)
+            self._opened = opened.pop_all()
+
+    def _build(self, max_frames: int | None) -> None:
+        resumed = self._resume()
+        info, settings = self._source.info, self._settings
+        frame_id, set_id, track_id = self._writer.next_numbers()
+        states = self._writer.load_states()
+        self._admission = Admission(
+            settings.on_change, first_frame_id=frame_id, segments=self._writer.segments()
+        )
+        self._turns = Turns(set_id, states)
+        policy: Policy = settings.policy or ("drop-oldest" if info.live else "block")
+        self._queue = SetQueue(int(settings.queue_mb * 1e6), policy)
+        self._committer = Committer(
+            self._folder,
+            self._writer,
+            first_set_id=set_id,
+            next_track_id=track_id,
+            states=states,
+            reorder_s=settings.reorder_s or (None if info.replayable else _LIVE_REORDER_S),
+            save_label_images=settings.save_labels,
+            tally=self._tally,
+            log=self._log,
+            publish=self._publish,
+        )
+        self._capture = Capture(
+            self._source,
+            self._plan,
+            self._admission,
+            self._queue,
+            first_set_id=set_id,
+            max_frames=max_frames,
+            tally=self._tally,
+            log=self._log,
+            send=self._committer.send,
+            drop=self._drop,
+            ready=self._ready,
+            fail=self._fail,
+        )
+        self._max_frames = max_frames
+        self._first_frame_id = frame_id
+        self._queue.open_bytes = lambda: self._capture.open_bytes
+        self._event("started", "the run goes on" if resumed else "the run begins")
+        self._source.listen(self._hear)
+        if info.channels:
+            self._capture.prepare()
+
+    def _resume(self) -> bool:
+        with self._writer.transaction():
+            crashed = self._writer.drop_unfinished("crash: the run ended before its analysis")
+        seen = list(self._writer.seen_frames())
+        if isinstance(self._source, ResumableSource):
+            self._source.resume(seen)
+        return bool(seen or crashed)
+
+    @property
+    def pipeline(self) -> Pipeline | None:
+        """The compiled pipeline, once the channels are known."""
+        return self._pipeline
+
+    @property
+    def error(self) -> DipstreamError | None:
+        """Why the run failed, if it did."""
+        return self._error
+
+    @property
+    def running(self) -> bool:
+        """Whether any thread of the run still works."""
+        return any(thread.is_alive() for thread in self._threads)
+
+    def start(self) -> None:
+        """Start all threads."""
+        names = ["committer", *(f"worker-{i}" for i in range(self._working)), "capture"]
+        targets = [self._commit, *[self._work] * self._working, self._capture.run]
+        self._threads = [
+            threading.Thread(target=target, name=name, daemon=True)
+            for name, target in zip(names, targets, strict=True)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, reason: str = "asked to stop") -> None:
+        """Take no more frames; everything admitted is still analysed."""
+        self._reason = self._reason or reason
+        self._source.stop()
+
+    def abort(self, reason: str = "stopped at once") -> None:
+        """Take no more frames and drop what waits; each dropped frame's row says so."""
+        self.stop(reason)
+        for image_set in self._queue.clear():
+            self._drop(image_set, reason)
+
+    def join(self, timeout_s: float | None = None) -> bool:
+        """Wait until the run has ended; return whether it has."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        for thread in self._threads:
+            thread.join(None if deadline is None else max(deadline - time.monotonic(), 0))
+        return not self.running
+
+    def close(self) -> Accounting:
+        """Write how the run ended, from the book, and let go of everything."""
+        with self._opened:
+            return self._conclude()
+
+    def status(self) -> Status:
+        """Return how the run stands."""
+        p50, p99 = self._tally.lag_ms()
+        info, last = self._source.info, self._last
+        return Status(
+            accounting=self._tally.accounting(),
+            image_sets=self._tally.image_sets,
+            objects=self._tally.objects.total(),
+            seconds=time.monotonic() - self._tally.started,
+            frames_per_s=self._tally.frames_per_s(),
+            lag_ms_p50=p50,
+            lag_ms_p99=p99,
+            queue_fill=self._queue.fill,
+            expected_frames=self._max_frames or info.frames,
+            ignored=info.ignored,
+            warnings=self._tally.warnings(),
+            last={} if last is None else {"t": last.t, "position": last.position, **last.counts()},
+        )
+
+    def _work(self) -> None:
+        try:
+            while (image_set := self._queue.get()) is not None:
+                self._committer.send(self._analyse(image_set))
+        finally:
+            with self._guard:
+                self._working -= 1
+                last = self._working == 0
+            if last:
+                self._committer.finish()
+
+    def _analyse(self, image_set: ImageSet) -> Analysis:
+        try:
+            if self._pipeline is None:
+                raise StepError("an image set arrived before its pipeline was ready")
+            return self._pipeline.analyse(image_set, self._turns)
+        except StepError as error:
+            return Analysis(image_set, failure=Failure(str(error), traceback.format_exc()))
+        except Exception as error:  # noqa: BLE001 - a plug-in's step may raise anything
+            reason = f"{type(error).__name__}: {error}"
+            return Analysis(image_set, failure=Failure(reason, traceback.format_exc()))
+        finally:
+            self._turns.passed(image_set.set_id)
+
+    def _commit(self) -> None:
+        try:
+            self._committer.run()
+        except DipstreamError as error:
+            self._fail(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing more can be written
+            self._log.write("failed", str(error), detail=traceback.format_exc())
+            self._fail(StoreError(f"writing failed: {type(error).__name__}: {error}"))
+
+    def _ready(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._turns.expect(
+            bound.key for bound in self._plan.correct if bound.step.mark.kind == "ordered"
+        )
+        self._committer.send(Ready(pipeline))
+        self._folder.update(channels=pipeline.channels)
+
+    def _drop(self, image_set: ImageSet, reason: str) -> None:
+        self._turns.passed(image_set.set_id)
+        self._committer.send(Dropped(image_set, reason))
+
+    def _publish(self, result: Result) -> None:
+        self._last = result
+        for subscriber in self._subscribers:
+            subscriber(result)
+
+    def _hear(self, event: SourceEvent) -> None:
+        self._event(event.kind, event.message)
+
+    def _event(self, kind: str, message: str) -> None:
+        if kind in {"warning", "degraded"}:
+            self._tally.warn(message)
+        self._committer.send(Event(kind, message))
+
+    def _fail(self, error: DipstreamError) -> None:
+        self._error = self._error or error
+        self._source.stop()
+        if self._committer.failed.is_set():
+            # Nothing can be written any more: let every thread end instead of waiting for it.
+            self._turns.abort()
+            self._queue.clear()
+            self._queue.close()
+
+    def _conclude(self) -> Accounting:
+        state = "failed" if self._error else "stopped" if self._reason else "finished"
+        reason = str(self._error) if self._error else self._reason
+        if self._committer.failed.is_set():
+            self._folder.update(state=state, reason=reason, ended_ns=time.time_ns())
+            return self._tally.accounting()
+        with self._writer.transaction():
+            self._writer.add_event(time.time_ns(), state, reason or "the source has ended")
+        accounting = self._balance()
+        self._log.write(state, reason, **accounting.frames())
+        self._writer.checkpoint()
+        self._folder.update(
+            state=state, reason=reason, ended_ns=time.time_ns(), accounting=accounting.frames()
+        )
+        return accounting
+
+    def _balance(self) -> Accounting:
+        """Count the book and hold it against what was received."""
+        counts = self._writer.state_counts()
+        booked, pending = sum(counts.values()), counts.get("pending", 0)
+        problems = []
+        if booked != self._first_frame_id + self._admission.received or pending:
+            problems.append(
+                f"{self._first_frame_id + self._admission.received} frames were received, but "
+                f"the book has {booked}, {pending} of them pending"
+            )
+        problems += [
+            f"segment {segment}: numbers {count.first} to {count.last}, but {count.received} "
+            f"received and {count.gap} missing"
+            for segment, count in self._admission.sequences.items()
+            if not count.balanced
+        ]
+        return replace(
+            self._tally.accounting(),
+            received=booked,
+            analysed=counts.get("analysed", 0),
+            dropped=counts.get("dropped", 0),
+            quarantined=counts.get("quarantined", 0),
+            late=counts.get("late", 0),
+            pending=pending,
+            problems=tuple(problems),
+        )

@@ -1,0 +1,95 @@
+"""Live counters for the views. The book is the table `frames`; this only mirrors it in memory."""
+
+import threading
+import time
+from collections import Counter, deque
+
+import numpy as np
+
+from dipstream.run.result import Accounting
+
+__all__ = ["Tally"]
+
+_RECENT = 500
+
+
+class Tally:
+    """Counts what happens to frames; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._states: Counter[str] = Counter()
+        self._received = 0
+        self._gap: int | None = None
+        self.image_sets = 0
+        self.objects: Counter[str] = Counter()
+        self._lags_ms: deque[float] = deque(maxlen=_RECENT)
+        self._commits: deque[tuple[float, int]] = deque(maxlen=_RECENT)
+        self._warnings: deque[str] = deque(maxlen=5)
+        self.started = time.monotonic()
+
+    def receive(self) -> None:
+        """Count a frame that was admitted."""
+        with self._lock:
+            self._received += 1
+
+    def finish(self, state: str, n: int = 1) -> None:
+        """Count frames that have reached their end state."""
+        with self._lock:
+            self._states[state] += n
+
+    def miss(self, n: int) -> None:
+        """Count numbers that a device's counter skipped; 0 notes that there is a counter."""
+        with self._lock:
+            self._gap = (self._gap or 0) + n
+
+    def commit(self, lags_ms: list[float], objects: dict[str, int]) -> None:
+        """Count an image set that is in the table."""
+        with self._lock:
+            self.image_sets += 1
+            self.objects.update(objects)
+            self._lags_ms.extend(lags_ms)
+            self._commits.append((time.monotonic(), len(lags_ms)))
+
+    def warn(self, text: str) -> None:
+        """Keep a warning for the views; the same one again only moves to the end."""
+        with self._lock:
+            if text in self._warnings:
+                self._warnings.remove(text)
+            self._warnings.append(text)
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return the newest warnings, newest last."""
+        with self._lock:
+            return tuple(self._warnings)
+
+    def accounting(self) -> Accounting:
+        """Return the counts as they stand."""
+        with self._lock:
+            states = dict(self._states)
+            return Accounting(
+                received=self._received,
+                pending=self._received - sum(states.values()),
+                gap=self._gap,
+                analysed=states.get("analysed", 0),
+                dropped=states.get("dropped", 0),
+                quarantined=states.get("quarantined", 0),
+                late=states.get("late", 0),
+            )
+
+    def lag_ms(self) -> tuple[float | None, float | None]:
+        """Return median and 99th percentile of the newest lags."""
+        with self._lock:
+            if not self._lags_ms:
+                return None, None
+            p50, p99 = np.percentile(self._lags_ms, [50, 99])
+            return float(p50), float(p99)
+
+    def frames_per_s(self) -> float:
+        """Return frames committed a second over the last five seconds."""
+        now = time.monotonic()
+        with self._lock:
+            recent = [(at, n) for at, n in self._commits if at > now - 5]
+            if not recent:
+                return 0.0
+            return sum(n for _, n in recent) / max(now - max(recent[0][0], self.started), 0.1)

@@ -1,0 +1,310 @@
+"""Start, follow and stop a run; find one again."""
+
+import json
+import platform
+import shutil
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pandas as pd
+
+from dipstream.errors import DipstreamError
+from dipstream.pipeline import Plan, open_plan
+from dipstream.run import Accounting, Engine, Result, Status
+from dipstream.settings import RunSettings, load_settings
+from dipstream.source import Source
+from dipstream.sources import open_source
+from dipstream.store import RunFolder, RunLock, RunReader, RunRecord, find_run, list_runs, new_run
+
+__all__ = ["LiveRun", "open_run", "start"]
+
+_LIBRARIES = ("dipstream", "numpy", "scipy", "scikit-image", "tifffile", "imagecodecs", "pyarrow")
+_MAILBOX_BYTES = 256_000_000
+
+
+def open_run(run: str | Path = "latest", *, home: Path | None = None) -> RunReader:
+    """Return a run, finished or still growing, in this process or another.
+
+    Parameters
+    ----------
+    run
+        Id, folder or ``latest``.
+    home
+        Where runs are kept; default as in the settings.
+
+    Raises
+    ------
+    StoreError
+        If there is no such run.
+    """
+    return RunReader(find_run(load_settings(home=home).home, run))
+
+
+def start(
+    source: str | Path | Sequence[str | Path] | Source,
+    pipeline: str | Path | Plan = "nuclei",
+    *,
+    frames: int | None = None,
+    driver: str | None = None,
+    options: dict[str, Any] | None = None,
+    go_on: bool = False,
+    subscribers: Iterable[Callable[[Result], None]] = (),
+    mailbox: bool = True,
+    **settings: Any,
+) -> "LiveRun":
+    """Start a run in threads of this process and return at once.
+
+    Parameters
+    ----------
+    source
+        A URI, a path, several folders, or a source that is not entered yet.
+    pipeline
+        A preset, a pipeline file or a plan.
+    frames
+        Stop after this many frames.
+    driver, options
+        As in `dipstream.open_source`.
+    go_on
+        Go on with the newest run of the same source and pipeline, if there is one.
+    subscribers
+        Called with every result after its commit.
+    mailbox
+        Keep results for iteration; turn it off where nobody iterates.
+    settings
+        As in `dipstream.settings.RunSettings`, for instance ``workers=2``.
+
+    Raises
+    ------
+    ConfigError, SourceError, StoreError
+        If it cannot start; nothing is left behind then.
+    """
+    plan = pipeline if isinstance(pipeline, Plan) else open_plan(pipeline)
+    chosen = load_settings(**settings)
+    if not isinstance(source, Source):
+        source = open_source(source, driver=driver, **(options or {}))
+    key = _source_key(source, options or {})
+    with ExitStack() as opened:
+        opened.enter_context(source)
+        folder = _earlier_run(chosen.home, key, plan) if go_on else None
+        if folder is None:
+            folder = new_run(chosen.home, plan.name)
+            opened.callback(_discard, folder)
+            folder.write(_record(folder, source, key, plan, chosen))
+        letters = _Mailbox()
+        engine = Engine(
+            source,
+            plan,
+            chosen,
+            folder,
+            max_frames=frames,
+            subscribers=[*subscribers, *([letters.put] if mailbox else [])],
+        )
+        opened.pop_all()
+    folder.update(state="running", reason="", ended_ns=None)
+    return LiveRun(engine, source, folder, plan, letters)
+
+
+class LiveRun:
+    """A run in this process: iterate it for results, ask it for tables, stop it.
+
+    Use it as a context manager: leaving it stops the run and finishes what was admitted.
+    """
+
+    def __init__(
+        self, engine: Engine, source: Source, folder: RunFolder, plan: Plan, mailbox: "_Mailbox"
+    ) -> None:
+        self._engine = engine
+        self._mailbox = mailbox
+        self._accounting: Accounting | None = None
+        self._seconds = 0.0
+        self._started = time.monotonic()
+        self.source = source
+        self.folder = folder.path
+        self.run_id = folder.run_id
+        self.plan = plan
+        self.reader = RunReader(folder)
+        engine.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._accounting is None:
+            self._engine.stop()
+            self.wait()
+
+    def __iter__(self) -> Iterator[Result]:
+        """Yield results as they are committed, until the run ends.
+
+        Who is slow misses the oldest ones (`missed` counts them): nothing that a viewer does
+        slows a camera. The table has them all.
+        """
+        while True:
+            result = self._mailbox.get(timeout_s=0.1)
+            if result is not None:
+                yield result
+            elif not self._engine.running:
+                break
+        yield from self._mailbox.rest()
+
+    @property
+    def missed(self) -> int:
+        """Results that were not fetched in time."""
+        return self._mailbox.missed
+
+    @property
+    def error(self) -> DipstreamError | None:
+        """Why the run failed, if it did."""
+        return self._engine.error
+
+    def status(self) -> Status:
+        """Return how the run stands."""
+        return self._engine.status()
+
+    def stop(self, reason: str = "asked to stop") -> None:
+        """Take no more frames; what was admitted is still analysed."""
+        self._engine.stop(reason)
+
+    def abort(self, reason: str = "stopped at once") -> None:
+        """Stop and drop what waits; each dropped frame's row says so."""
+        self._engine.abort(reason)
+
+    def poll(self, timeout_s: float) -> bool:
+        """Wait for at most this long; return whether the run has ended."""
+        return self._engine.join(timeout_s)
+
+    def wait(self) -> Accounting:
+        """Wait until the run has ended and its book is closed; return the accounting."""
+        if self._accounting is None:
+            self._engine.join()
+            self._seconds = time.monotonic() - self._started
+            with self.source:
+                self._accounting = self._engine.close()
+        return self._accounting
+
+    def objects(self, kind: str | None = None) -> pd.DataFrame:
+        """Return the objects so far; see `RunReader.objects`."""
+        return self.reader.objects(kind)
+
+    def frames(self) -> pd.DataFrame:
+        """Return the frames so far; see `RunReader.frames`."""
+        return self.reader.frames()
+
+    def tracks(self, kind: str | None = None) -> pd.DataFrame:
+        """Return the tracks so far; see `RunReader.tracks`."""
+        return self.reader.tracks(kind)
+
+    def summary(self) -> dict[str, Any]:
+        """Return the run in numbers, once it has ended; the last line of ``--json``."""
+        accounting = self.wait()
+        book = self.reader.summary()
+        status = self.status()
+        analysed_now = status.accounting.analysed
+        return {
+            "run_id": self.run_id,
+            "folder": str(self.folder),
+            "state": self.reader.record.state,
+            "reason": self.reader.record.reason,
+            **accounting.frames(),
+            "gap": accounting.gap,
+            "ignored_files": status.ignored,
+            "image_sets": book["image_sets"],
+            "objects": book["objects"],
+            "objects_by_type": book["objects_by_type"],
+            "seconds": round(self._seconds, 3),
+            "frames_per_s": round(analysed_now / max(self._seconds, 1e-9), 3),
+            "lag_ms_p50": book["lag_ms_p50"],
+            "lag_ms_p99": book["lag_ms_p99"],
+            "balanced": accounting.balanced,
+            "problems": list(accounting.problems),
+            "flags": book["flags"],
+            "pipeline": self.plan.name,
+            "pipeline_sha256": self.plan.sha256,
+        }
+
+
+class _Mailbox:
+    """Results for whoever iterates the run, bounded in bytes: the oldest make room."""
+
+    def __init__(self) -> None:
+        self._results: deque[Result] = deque()
+        self._bytes = 0
+        self._changed = threading.Condition()
+        self.missed = 0
+
+    def put(self, result: Result) -> None:
+        with self._changed:
+            self._results.append(result)
+            self._bytes += _size(result)
+            while self._bytes > _MAILBOX_BYTES and len(self._results) > 1:
+                self._bytes -= _size(self._results.popleft())
+                self.missed += 1
+            self._changed.notify_all()
+
+    def get(self, timeout_s: float) -> Result | None:
+        with self._changed:
+            if not self._results:
+                self._changed.wait(timeout_s)
+            return self._take() if self._results else None
+
+    def rest(self) -> Iterator[Result]:
+        while self._results:
+            with self._changed:
+                result = self._take()
+            yield result
+
+    def _take(self) -> Result:
+        result = self._results.popleft()
+        self._bytes -= _size(result)
+        return result
+
+
+def _size(result: Result) -> int:
+    return result.image_set.nbytes + sum(one.nbytes for one in result.label_images.values())
+
+
+def _source_key(source: Source, options: dict[str, Any]) -> str:
+    given = {name: value for name, value in options.items() if value is not None}
+    return json.dumps([source.info.name, given], sort_keys=True, default=str)
+
+
+def _earlier_run(home: Path, key: str, plan: Plan) -> RunFolder | None:
+    for folder, record in list_runs(home):
+        if record.source_key == key and record.pipeline_sha256 == plan.sha256:
+            return folder
+    return None
+
+
+def _discard(folder: RunFolder) -> None:
+    if not RunLock(folder.path).taken:
+        shutil.rmtree(folder.path, ignore_errors=True)
+
+
+def _record(
+    folder: RunFolder, source: Source, key: str, plan: Plan, settings: RunSettings
+) -> RunRecord:
+    versions = {name: installed_version(name) for name in _LIBRARIES}
+    return RunRecord(
+        run_id=folder.run_id,
+        created_ns=time.time_ns(),
+        source=source.info.name,
+        source_key=key,
+        pipeline_name=plan.name,
+        pipeline=plan.canonical,
+        pipeline_sha256=plan.sha256,
+        settings=settings.model_dump(mode="json"),
+        channels=source.info.channels,
+        versions={"python": platform.python_version(), **versions},
+    )

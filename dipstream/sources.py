@@ -1,0 +1,87 @@
+"""From what people write (a URI, a path, several folders) to an open source."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+from dipstream.errors import ConfigError, SourceError
+from dipstream.registry import find_driver, list_drivers
+from dipstream.source import Source
+
+__all__ = ["open_source"]
+
+# One letter before the colon is a Windows drive.
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9_+-]+):(?!\\)")
+_QUERY = re.compile(r"\?((?:[A-Za-z_]\w*=[^&?]*)(?:&[A-Za-z_]\w*=[^&?]*)*)$")
+
+
+def open_source(
+    source: str | Path | Sequence[str | Path], *, driver: str | None = None, **options: Any
+) -> Source:
+    """Return a source for a URI, a path or several folders; enter it before use.
+
+    Parameters
+    ----------
+    source
+        ``sim:?n=800&seed=3``, a file, a folder, a glob, or a list of folders to watch.
+    driver
+        Take this driver, whatever the source looks like.
+    options
+        The driver's own parameters; those that are None were not given.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such driver or parameter.
+    SourceError
+        If the source cannot be opened.
+    """
+    target, parameters = _split(source) if driver is None else (_texts(source), {})
+    name = driver or parameters.pop("", "replay")
+    chosen = find_driver(name)
+    for key, value in options.items():
+        if value is not None:
+            parameters[key] = value
+    arguments = chosen.configure(parameters)
+    if chosen.open is None:
+        raise ConfigError(f"the driver {name!r} cannot be used: {chosen.problem}")
+    opened = chosen.open(target, **arguments)
+    if not isinstance(opened, Source):
+        raise SourceError(
+            f"the driver {name!r} returned {type(opened).__name__}, which is no Source: it lacks "
+            "info, frames, stop or listen. Update the driver"
+        )
+    return opened
+
+
+def _split(source: str | Path | Sequence[str | Path]) -> tuple[str | list[str], dict[str, Any]]:
+    """Return the target and the parameters; the driver's name under the empty key."""
+    if not isinstance(source, str):
+        return _texts(source), {}
+    scheme = _SCHEME.match(source)
+    if scheme is None:
+        return source, {}
+    name, rest = scheme[1].lower(), source[scheme.end() :]
+    if name not in {driver.name for driver in list_drivers()} and Path(source).exists():
+        return source, {}  # a file may have a colon in its name
+    query = _QUERY.search(rest)
+    parameters: dict[str, Any] = {"": name}
+    if query is not None:
+        rest = rest[: query.start()]
+        for key, value in parse_qsl(query[1], keep_blank_values=True):
+            if key in parameters:
+                raise ConfigError(f"{source}: the parameter {key!r} is given twice")
+            parameters[key] = value
+    elif rest.startswith("?"):
+        raise ConfigError(
+            f"received {source!r}; parameters are written as `{name}:?name=value&name=value`"
+        )
+    return rest, parameters
+
+
+def _texts(source: str | Path | Sequence[str | Path]) -> str | list[str]:
+    if isinstance(source, str | Path):
+        return str(source)
+    return [str(one) for one in source]

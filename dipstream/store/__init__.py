@@ -1,0 +1,28 @@
+"""The run's folder and its SQLite table: one writer, any number of readers."""
+
+from dipstream.store.connection import check_sqlite, sqlite_version
+from dipstream.store.export import check_export, export_table, snapshot_table
+from dipstream.store.folder import RunFolder, RunRecord, find_run, list_runs, new_run
+from dipstream.store.lock import RunLock
+from dipstream.store.reader import RunReader
+from dipstream.store.rows import FrameOutcome, SetRow, frame_row
+from dipstream.store.writer import RunWriter
+
+__all__ = [
+    "FrameOutcome",
+    "RunFolder",
+    "RunLock",
+    "RunReader",
+    "RunRecord",
+    "RunWriter",
+    "SetRow",
+    "check_export",
+    "check_sqlite",
+    "export_table",
+    "find_run",
+    "frame_row",
+    "list_runs",
+    "new_run",
+    "snapshot_table",
+    "sqlite_version",
+]

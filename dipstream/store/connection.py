@@ -1,0 +1,145 @@
+"""SQLite through ADBC: one writing connection, any number of read-only ones.
+
+Everything in dipstream talks to SQLite through the copy that ADBC carries. A second copy in the
+writer's process (Python's own `sqlite3`) would break SQLite's locks on POSIX systems when it
+closes a file of the same name.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import adbc_driver_manager
+import adbc_driver_sqlite.dbapi
+import pyarrow as pa
+
+from dipstream.errors import StoreError
+
+__all__ = ["Connection", "check_sqlite", "quoted", "sqlite_version"]
+
+_FIXED_LINES = {(3, 44): 6, (3, 50): 7}
+
+
+class Connection:
+    """A connection in autocommit mode with explicit transactions.
+
+    Parameters
+    ----------
+    path
+        The database file.
+    read_only
+        Open without any right to write.
+    durability
+        ``full``: a commit is on the disk when it returns; ``normal``: it survives the death of
+        the process, but the last ones may be lost with the power.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False, durability: str = "full") -> None:
+        if read_only and not path.is_file():
+            raise StoreError(f"there is no table at {path}; is this the folder of a run?")
+        # `?`, `#` and `%` in a folder's name would otherwise be read as part of the URI.
+        uri = "file:" + quote(path.resolve().as_posix()) + ("?mode=ro" if read_only else "")
+        self._path = path
+        try:
+            self._dbapi = adbc_driver_sqlite.dbapi.connect(uri, autocommit=True)
+        except adbc_driver_manager.Error as error:
+            raise StoreError(f"the table {path} cannot be opened: {error}") from error
+        if not read_only:
+            self.execute("PRAGMA journal_mode = WAL")
+            self.execute(f"PRAGMA synchronous = {'FULL' if durability == 'full' else 'NORMAL'}")
+        self.execute("PRAGMA busy_timeout = 10000")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close; may be called twice."""
+        self._dbapi.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit what happens inside as one, or nothing of it."""
+        self.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self.execute("ROLLBACK")
+            raise
+        self.execute("COMMIT")
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run a statement and return its rows."""
+        with self._errors(), self._dbapi.cursor() as cursor:
+            cursor.execute(sql, parameters or None)
+            return [tuple(row) for row in cursor.fetchall()] if cursor.description else []
+
+    def execute_many(self, sql: str, rows: pa.Table) -> None:
+        """Run a statement once for each row of a table, whose columns are its parameters."""
+        if rows.num_rows:
+            with self._errors(), self._dbapi.cursor() as cursor:
+                cursor.executemany(sql, rows)
+
+    def append(self, table: str, rows: pa.Table) -> None:
+        """Append rows to an existing table by column name; NaN becomes NULL."""
+        if rows.num_rows:
+            with self._errors(), self._dbapi.cursor() as cursor:
+                cursor.adbc_ingest(table, rows, mode="append")
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
+        """Return the rows of a query as an Arrow table, typed by its values."""
+        with self._errors(), self._dbapi.cursor() as cursor:
+            # The driver guesses a column's type from the first batch: make that batch all rows.
+            cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(2**24)})
+            cursor.execute(sql, parameters or None)
+            return cursor.fetch_arrow_table()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except adbc_driver_manager.Error as error:
+            reason = str(error).split("\nquery was:")[0]
+            raise StoreError(f"the table {self._path} answered: {reason}") from error
+
+
+def quoted(name: str) -> str:
+    """Return a table or column name as SQL takes it, whatever characters it has."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def sqlite_version() -> str:
+    """Return the version of the SQLite that ADBC carries."""
+    with (
+        adbc_driver_sqlite.dbapi.connect(autocommit=True) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("SELECT sqlite_version()")
+        return str(cursor.fetchall()[0][0])
+
+
+def check_sqlite(version: str) -> str | None:
+    """Return what is wrong with a version of SQLite, or None.
+
+    Versions 3.7.0 to 3.51.2 can corrupt a database in WAL mode that two connections write or
+    checkpoint at once; fixed in 3.51.3 and, backported, in 3.44.6 and 3.50.7.
+    """
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+    line, patch = numbers[:2], numbers[2] if len(numbers) > 2 else 0
+    if numbers >= (3, 51, 3) or patch >= _FIXED_LINES.get((line[0], line[1]), 1 << 30):
+        return None
+    return (
+        f"SQLite {version} carries the WAL-reset bug, which can corrupt a table; "
+        "update adbc-driver-sqlite to one with SQLite 3.51.3 or newer"
+    )

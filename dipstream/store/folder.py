@@ -1,0 +1,169 @@
+"""A run is a folder: its name, its `run.json`, and how it is found again."""
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from dipstream.config import near
+from dipstream.errors import StoreError
+
+__all__ = ["RunFolder", "RunRecord", "RunState", "find_run", "list_runs", "new_run"]
+
+RunState: TypeAlias = Literal["running", "finished", "stopped", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What `run.json` says.
+
+    Attributes
+    ----------
+    source, source_key
+        The source as it was named, and what must be equal for a `watch` to go on with the run.
+    pipeline, pipeline_sha256
+        The canonical pipeline and its hash.
+    state
+        ``running`` also stands in the folder of a run that was killed: nobody holds its lock.
+    accounting
+        Counters of frames, written when the run ends; the truth is the table `frames`.
+    versions
+        Of dipstream, Python and the libraries that compute.
+    """
+
+    run_id: str
+    created_ns: int
+    source: str
+    source_key: str
+    pipeline_name: str
+    pipeline: dict[str, Any]
+    pipeline_sha256: str
+    settings: dict[str, Any]
+    channels: tuple[str, ...] = ()
+    state: RunState = "running"
+    reason: str = ""
+    ended_ns: int | None = None
+    accounting: dict[str, int] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Where the parts of a run lie."""
+
+    path: Path
+
+    @property
+    def run_id(self) -> str:
+        """The run's name."""
+        return self.path.name
+
+    @property
+    def table(self) -> Path:
+        """The database."""
+        return self.path / "table.db"
+
+    @property
+    def log(self) -> Path:
+        """The log, one JSON object a line."""
+        return self.path / "log.jsonl"
+
+    @property
+    def labels(self) -> Path:
+        """The label images, if they are saved."""
+        return self.path / "labels"
+
+    def read(self) -> RunRecord:
+        """Return what `run.json` says; raises `StoreError`."""
+        path = self.path / "run.json"
+        try:
+            raw = json.loads(path.read_text(encoding="utf-8"))
+            raw["channels"] = tuple(raw["channels"])
+            return RunRecord(**raw)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StoreError(
+                f"{path} is not what a run writes ({error}); is {self.path} a run?"
+            ) from error
+
+    def write(self, record: RunRecord) -> None:
+        """Replace `run.json` as one, so that a reader never sees half of it."""
+        path = self.path / "run.json"
+        fresh = path.with_suffix(".json.new")
+        with fresh.open("w", encoding="utf-8") as file:
+            json.dump(asdict(record), file, indent=2, ensure_ascii=False)
+            file.flush()
+            os.fsync(file.fileno())
+        _replace(fresh, path)
+
+    def update(self, **changes: Any) -> RunRecord:
+        """Change some fields of `run.json`."""
+        record = replace(self.read(), **changes)
+        self.write(record)
+        return record
+
+
+def _replace(source: Path, target: Path) -> None:
+    # On Windows a reader that has the file open makes this fail for a moment.
+    for attempt in range(50):
+        try:
+            source.replace(target)
+        except PermissionError:
+            if attempt == 49:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+def new_run(home: Path, pipeline_name: str) -> RunFolder:
+    """Make the folder of a new run under `home`; its name sorts by time."""
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    runs = home / "runs"
+    while True:
+        path = runs / f"{stamp}-{pipeline_name}-{secrets.token_hex(2)}"
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise StoreError(
+                f"no run can be kept under {runs}: {error.strerror}. Choose another folder with "
+                "--home or the environment variable DIPSTREAM_HOME"
+            ) from error
+        return RunFolder(path)
+
+
+def list_runs(home: Path) -> Iterator[tuple[RunFolder, RunRecord]]:
+    """Yield the runs under `home`, newest first; folders that are no runs are passed over."""
+    found = []
+    for path in (home / "runs").glob("*/run.json"):
+        folder = RunFolder(path.parent)
+        found.append((folder.read(), folder))
+    for record, folder in sorted(found, key=lambda one: one[0].created_ns, reverse=True):
+        yield folder, record
+
+
+def find_run(home: Path, run: str | Path) -> RunFolder:
+    """Return a run by id, folder or ``latest``; raises `StoreError` naming the near ones."""
+    path = Path(run).expanduser()
+    if (path / "run.json").is_file():
+        return RunFolder(path.resolve())
+    if (home / "runs" / str(run) / "run.json").is_file():
+        return RunFolder(home / "runs" / str(run))
+    if str(run) == "latest":
+        for folder, _ in list_runs(home):
+            return folder
+        raise StoreError(
+            f"there are no runs under {home / 'runs'} yet; start with `dipstream demo`"
+        )
+    known = [folder.run_id for folder, _ in list_runs(home)]
+    raise StoreError(
+        f"there is no run {str(run)!r}: neither a folder with a run.json nor one of the "
+        f"{len(known)} runs under {home / 'runs'}; `dipstream runs` lists them, `latest` is the "
+        f"newest{near(str(run), known)}"
+    )

@@ -1,0 +1,231 @@
+"""Reads a run, from any process, while it grows: pandas in, nothing locked."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from dipstream.config import near
+from dipstream.errors import StoreError
+from dipstream.store.connection import Connection, quoted
+from dipstream.store.folder import RunFolder, RunRecord
+
+__all__ = ["RunReader"]
+
+_TABLES = ("frames", "image_sets", "tracks", "track_events", "events", "segments", "columns")
+
+
+class RunReader:
+    """A run as pandas tables. Each call sees the newest committed rows.
+
+    Parameters
+    ----------
+    folder
+        The run's folder.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        folder.read()
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return self._folder.path
+
+    @property
+    def record(self) -> RunRecord:
+        """What `run.json` says now."""
+        return self._folder.read()
+
+    def object_types(self) -> list[str]:
+        """Return the types of objects the run measures."""
+        with self._open() as connection:
+            return _object_types(connection)
+
+    def objects(
+        self,
+        kind: str | None = None,
+        *,
+        where: str | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """Return the objects of a type, with position, t and z of their image set.
+
+        Parameters
+        ----------
+        kind
+            The type of objects; may be left out where there is one.
+        where
+            An SQL condition on the columns, for instance ``"area > 300 AND t < 5"``.
+        columns
+            Which columns; all of them by default.
+
+        Raises
+        ------
+        StoreError
+            If there is no such type or column, or the condition is no SQL.
+        """
+        with self._open() as connection:
+            kinds = _object_types(connection)
+            if not kinds:
+                raise StoreError("this run has no objects yet: no image set has been analysed")
+            if kind is None:
+                if len(kinds) > 1:
+                    raise StoreError(
+                        f"this run has several types of objects; name one of {', '.join(kinds)}"
+                    )
+                kind = kinds[0]
+            if kind not in kinds:
+                raise StoreError(
+                    f"there are no objects {kind!r}; this run has {', '.join(kinds)}"
+                    f"{near(kind, kinds)}"
+                )
+            return self._select(connection, kind, where, columns, "set_id, label")
+
+    def frames(
+        self, *, where: str | None = None, columns: Sequence[str] | None = None
+    ) -> pd.DataFrame:
+        """Return one row a frame: its state, reason, times and quality."""
+        return self.table("frames", where=where, columns=columns)
+
+    def tracks(self, kind: str | None = None) -> pd.DataFrame:
+        """Return one row a track: first and last t, objects, parent, way."""
+        where = None if kind is None else f"object_type = '{kind.replace(chr(39), chr(39) * 2)}'"
+        return self.table("tracks", where=where)
+
+    def image_sets(self) -> pd.DataFrame:
+        """Return one row an image set."""
+        return self.table("image_sets")
+
+    def events(self) -> pd.DataFrame:
+        """Return what happened during the run, in order."""
+        return self.table("events")
+
+    def columns(self) -> pd.DataFrame:
+        """Return what every column means, with its unit."""
+        return self.table("columns")
+
+    def table(
+        self,
+        name: str,
+        *,
+        where: str | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """Return any table or view of the run."""
+        with self._open() as connection:
+            names = (*_TABLES, *_object_types(connection))
+            if name not in names:
+                raise StoreError(
+                    f"there is no table {name!r}; this run has {', '.join(names)}"
+                    f"{near(name, names)}"
+                )
+            order = {"columns": "table_name, ordinal", "tracks": "object_type, track_id"}
+            if name in _TABLES:
+                return self._select(connection, name, where, columns, order.get(name, "1"))
+            return self._select(connection, name, where, columns, "set_id, label")
+
+    def accounting(self) -> dict[str, int]:
+        """Return how many frames are in each state, counted now in the book."""
+        with self._open() as connection:
+            rows = connection.execute("SELECT state, count(*) FROM frames GROUP BY state")
+            return {state: int(n) for state, n in rows}
+
+    def summary(self) -> dict[str, Any]:
+        """Return sets, objects, lags (ms) and flagged frames of the run, counted in the table."""
+        with self._open() as connection:
+            kinds = {
+                kind: _one(connection, f"SELECT count(*) FROM {quoted('objects_' + kind)}")
+                for kind in _object_types(connection)
+            }
+            flags: dict[str, int] = {}
+            for (text,) in connection.execute("SELECT flags FROM frames WHERE flags <> ''"):
+                for flag in text.split(","):
+                    flags[flag] = flags.get(flag, 0) + 1
+            return {
+                "image_sets": _one(connection, "SELECT count(*) FROM image_sets"),
+                "objects": sum(kinds.values()),
+                "objects_by_type": kinds,
+                "lag_ms_p50": _lag_ms(connection, 0.5),
+                "lag_ms_p99": _lag_ms(connection, 0.99),
+                "flags": flags,
+            }
+
+    def _open(self) -> Connection:
+        return Connection(self._folder.table, read_only=True)
+
+    def _select(
+        self,
+        connection: Connection,
+        name: str,
+        where: str | None,
+        columns: Sequence[str] | None,
+        order: str,
+    ) -> pd.DataFrame:
+        known = _dtypes(connection, name)
+        for column in columns or ():
+            if column not in known:
+                raise StoreError(
+                    f"there is no column {column!r} in {name}{near(column, list(known))}; it has "
+                    f"{', '.join(known)}"
+                )
+        chosen = ", ".join(quoted(column) for column in (columns or known))
+        condition = f" WHERE ({where})" if where else ""
+        # The connection is read-only: a condition can ask, but change nothing.
+        rows = connection.query(f"SELECT {chosen} FROM {quoted(name)}{condition} ORDER BY {order}")
+        return pd.DataFrame({c: _series(rows.column(c), known[c]) for c in rows.column_names})
+
+
+def _one(connection: Connection, sql: str) -> int:
+    return int(connection.execute(sql)[0][0])
+
+
+def _lag_ms(connection: Connection, quantile: float) -> float | None:
+    """Return a quantile of arrival → row over the analysed frames, in ms."""
+    n = _one(connection, "SELECT count(*) FROM frames WHERE state = 'analysed'")
+    if not n:
+        return None
+    rows = connection.execute(
+        "SELECT committed_ns - received_ns AS lag FROM frames WHERE state = 'analysed' "
+        "ORDER BY lag LIMIT 1 OFFSET ?",
+        (min(int(n * quantile), n - 1),),
+    )
+    return round(float(rows[0][0]) / 1e6, 3)
+
+
+def _object_types(connection: Connection) -> list[str]:
+    rows = connection.execute(
+        "SELECT substr(name, 9) FROM sqlite_master "
+        "WHERE type = 'table' AND name LIKE 'objects\\_%' ESCAPE '\\' ORDER BY rowid"
+    )
+    return [str(name) for (name,) in rows]
+
+
+def _dtypes(connection: Connection, name: str) -> dict[str, str]:
+    described = dict(
+        connection.execute(
+            "SELECT name, dtype FROM columns WHERE table_name = ? ORDER BY ordinal", (name,)
+        )
+    )
+    # A view may add columns of the image set to those that are described.
+    present = [row[1] for row in connection.execute(f"PRAGMA table_info({quoted(name)})")]
+    return {one: described.get(one, "text" if one == "position" else "int64") for one in present}
+
+
+def _series(values: pa.ChunkedArray, dtype: str) -> "pd.Series[Any]":
+    if dtype == "text":
+        return pd.Series(values.cast(pa.string()).to_pandas(), dtype="str")
+    if dtype == "blob":
+        return pd.Series(values.to_pylist(), dtype=object)
+    if dtype == "float64":
+        return pd.Series(np.asarray(values.cast(pa.float64()).to_numpy(zero_copy_only=False)))
+    if values.null_count:
+        return pd.Series(
+            values.cast(pa.int64()).to_pandas(types_mapper=None, integer_object_nulls=True),
+            dtype="Int64",
+        )
+    return pd.Series(values.cast(pa.int64()).to_numpy())

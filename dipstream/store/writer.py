@@ -1,0 +1,295 @@
+"""The one writing connection of a run. Used by one thread; every method needs a transaction."""
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from dipstream.errors import StoreError
+from dipstream.frame import Origin, Segment, SetKey
+from dipstream.source import SeenFrame
+from dipstream.steps.step import State
+from dipstream.store import schema
+from dipstream.store.connection import Connection, quoted
+from dipstream.store.rows import FrameOutcome, SetRow, arrow_table, object_rows, segment_row
+from dipstream.table import Column, RowBatch, Schema
+
+__all__ = ["RunWriter"]
+
+_SET_ID = Column("set_id", "int64", "", "image set the object belongs to", "assemble")
+_TRACK_ID = Column(
+    "track_id", "int64", "", "track, unique in the run; NULL if not tracked", "track"
+)
+
+
+class RunWriter:
+    """Writes a run's table; creates it if it is not there.
+
+    Parameters
+    ----------
+    path
+        The database file.
+    durability
+        See `dipstream.store.connection.Connection`.
+    """
+
+    def __init__(self, path: Path, durability: str = "full") -> None:
+        new = not path.exists()
+        self._connection = Connection(path, durability=durability)
+        self._objects: dict[str, Schema] = {}
+        if new:
+            with self.transaction():
+                for statement in schema.create_fixed():
+                    self._connection.execute(statement)
+                for name, one in {**schema.TABLES, "tracks": schema.TRACKS}.items():
+                    self._describe(name, one)
+        self._check_version(path)
+        self._next_event = self._max("events", "event_id") + 1
+        self._next_track_event = self._max("track_events", "event_id") + 1
+
+    def close(self) -> None:
+        """Close; may be called twice."""
+        self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit what happens inside as one, or nothing of it."""
+        with self._connection.transaction():
+            yield
+
+    def add_objects_table(self, kind: str, columns: Schema) -> None:
+        """Make the table of a type of object, or check that it is as the pipeline wants it."""
+        full = Schema((_SET_ID, columns["label"], _TRACK_ID, *_without(columns, "label")))
+        known = self._columns_of(schema.objects_table(kind))
+        if known and known != [(c.name, c.dtype) for c in full]:
+            raise StoreError(
+                f"this run's table of {kind} has other columns than the pipeline delivers now; "
+                "start a new run"
+            )
+        if not known:
+            for statement in schema.create_objects(kind, full):
+                self._connection.execute(statement)
+            self._describe(schema.objects_table(kind), full)
+            self._describe(kind, full)
+        self._objects[kind] = full
+
+    def add_segment(self, number: int, segment: Segment) -> None:
+        """Write the row of a segment."""
+        self._connection.append(
+            "segments", arrow_table(schema.SEGMENTS, [segment_row(number, segment)])
+        )
+
+    def add_frames(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write the rows of admitted frames."""
+        self._connection.append("frames", arrow_table(schema.FRAMES, rows))
+
+    def finish_frames(self, outcomes: Sequence[FrameOutcome]) -> None:
+        """Turn pending rows into their end state."""
+        names = [f.name for f in fields(FrameOutcome) if f.name != "frame_id"]
+        assignments = ", ".join(f"{quoted(name)} = ?" for name in names)
+        columns = list(zip(*(astuple(one) for one in outcomes), strict=True))
+        if not columns:
+            return
+        kinds = {c.name: c.dtype for c in schema.FRAMES}
+        arrow = {"int64": pa.int64(), "float64": pa.float64(), "text": pa.string()}
+        table = {
+            name: pa.array(values, arrow[kinds[name]])
+            for name, values in zip(["frame_id", *names], columns, strict=True)
+        }
+        table["frame_id"] = table.pop("frame_id")  # the parameter of WHERE comes last
+        self._connection.execute_many(
+            f"UPDATE frames SET {assignments} WHERE frame_id = ?", pa.table(table)
+        )
+
+    def claim_set(self, set_id: int, key: SetKey) -> tuple[int, int]:
+        """Return the number and content version this set is to be written under.
+
+        A key that is in the table already is superseded: its rows are removed in the transaction
+        that will write the new ones, under the old number and the next content version.
+        """
+        known = self._connection.execute(
+            "SELECT set_id, content_version FROM image_sets "
+            "WHERE segment = ? AND position = ? AND t = ? AND coalesce(z, -1) = ?",
+            (key.segment, key.position, key.t, -1 if key.z is None else key.z),
+        )
+        if not known:
+            return set_id, 1
+        old_id, version = known[0]
+        self._connection.execute("DELETE FROM image_sets WHERE set_id = ?", (old_id,))
+        for kind in self._objects:
+            table = quoted(schema.objects_table(kind))
+            self._connection.execute(f"DELETE FROM {table} WHERE set_id = ?", (old_id,))
+        return int(old_id), int(version) + 1
+
+    def add_set(self, set_id: int, version: int, row: SetRow) -> None:
+        """Write the row of an image set and its track events."""
+        self._connection.append(
+            "image_sets", arrow_table(schema.IMAGE_SETS, [row.values(set_id, version)])
+        )
+        events = [
+            {
+                "event_id": self._next_track_event + i,
+                "object_type": kind,
+                "set_id": set_id,
+                **{f.name: getattr(event, f.name) for f in fields(event)},
+            }
+            for i, (kind, event) in enumerate(row.events)
+        ]
+        self._next_track_event += len(events)
+        if events:
+            self._connection.append("track_events", arrow_table(schema.TRACK_EVENTS, events))
+
+    def add_rows(self, kind: str, set_id: int, rows: RowBatch, track_ids: Any) -> None:
+        """Write the objects of one type in one set; `track_ids` may be None."""
+        table = object_rows(self._objects[kind], set_id, rows, track_ids)
+        self._connection.append(schema.objects_table(kind), table)
+
+    def add_event(
+        self,
+        time_ns: int,
+        kind: str,
+        message: str,
+        *,
+        segment: int | None = None,
+        first_seq: int | None = None,
+        n: int | None = None,
+    ) -> None:
+        """Write something a person should know about the run."""
+        row = {
+            "event_id": self._next_event,
+            "time_ns": time_ns,
+            "kind": kind,
+            "message": message,
+            "segment": segment,
+            "first_seq": first_seq,
+            "n": n,
+        }
+        self._next_event += 1
+        self._connection.append("events", arrow_table(schema.EVENTS, [row]))
+
+    def save_state(self, step: str, position: str, set_id: int, state: State) -> None:
+        """Keep the state of an ordered step as npz, never pickled."""
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **state)
+        self._connection.execute(
+            "DELETE FROM ordered_state WHERE step = ? AND position = ?", (step, position)
+        )
+        row = {"step": step, "position": position, "set_id": set_id, "state": buffer.getvalue()}
+        self._connection.append("ordered_state", arrow_table(schema.ORDERED_STATE, [row]))
+
+    def load_states(self) -> dict[tuple[str, str], State]:
+        """Return the states of all ordered steps, by (step, position)."""
+        found: dict[tuple[str, str], State] = {}
+        for step, position, blob in self._connection.execute(
+            "SELECT step, position, state FROM ordered_state"
+        ):
+            with np.load(io.BytesIO(blob), allow_pickle=False) as arrays:
+                found[step, position] = {name: arrays[name] for name in arrays.files}
+        return found
+
+    def drop_unfinished(self, reason: str) -> int:
+        """Turn every pending row into dropped, after a crash; return how many there were."""
+        (n,) = self._connection.execute("SELECT count(*) FROM frames WHERE state = 'pending'")[0]
+        self._connection.execute(
+            "UPDATE frames SET state = 'dropped', reason = ? WHERE state = 'pending'", (reason,)
+        )
+        return int(n)
+
+    def seen_frames(self) -> Iterator[SeenFrame]:
+        """Yield the frames from files that are finished with, for a source to pass over."""
+        rows = self._connection.query(
+            "SELECT path, plane, file_size, file_mtime_ns, file_inode, "
+            "coalesce(file_hash, '') AS file_hash, position, t, version FROM frames "
+            "WHERE path IS NOT NULL AND NOT (state = 'dropped' AND reason LIKE 'crash%')"
+        )
+        for row in rows.to_pylist():
+            origin = Origin(
+                path=row["path"],
+                plane=row["plane"],
+                size=row["file_size"],
+                mtime_ns=row["file_mtime_ns"],
+                inode=row["file_inode"],
+                content_hash=row["file_hash"],
+            )
+            yield SeenFrame(origin, row["position"], row["t"], row["version"])
+
+    def segments(self) -> dict[int, Segment]:
+        """Return the segments of the run by number."""
+        found = {}
+        for row in self._connection.query("SELECT * FROM segments").to_pylist():
+            roi, affine = row["roi"], row["camera_to_stage"]
+            found[int(row["segment"])] = Segment(
+                shape=(row["height_px"], row["width_px"]),
+                dtype=row["dtype"],
+                camera=row["camera"],
+                roi=None if roi is None else _four([int(v) for v in roi.split(",")]),
+                binning=row["binning"],
+                pixel_um=row["pixel_um"],
+                bit_depth=row["bit_depth"],
+                offset_dn=row["offset_dn"],
+                gain_e_per_dn=row["gain_e_per_dn"],
+                em_gain=row["em_gain"],
+                camera_to_stage=(
+                    None if affine is None else _six([float(v) for v in affine.split(",")])
+                ),
+            )
+        return found
+
+    def next_numbers(self) -> tuple[int, int, int]:
+        """Return the next free frame, image set and track number."""
+        return (
+            self._max("frames", "frame_id") + 1,
+            max(self._max("frames", "set_id"), self._max("image_sets", "set_id")) + 1,
+            max(self._max("track_events", "track_id") + 1, 1),
+        )
+
+    def state_counts(self) -> dict[str, int]:
+        """Return how many frames are in each state: the book itself."""
+        rows = self._connection.execute("SELECT state, count(*) FROM frames GROUP BY state")
+        return {state: int(n) for state, n in rows}
+
+    def checkpoint(self) -> None:
+        """Fold the write-ahead log into the table, outside any transaction."""
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _describe(self, table: str, columns: Schema) -> None:
+        rows = [
+            dict(zip(schema.COLUMNS.names, row, strict=True))
+            for row in schema.describe(table, columns)
+        ]
+        self._connection.append("columns", arrow_table(schema.COLUMNS, rows))
+
+    def _columns_of(self, table: str) -> list[tuple[str, str]]:
+        rows = self._connection.execute(
+            "SELECT name, dtype FROM columns WHERE table_name = ? ORDER BY ordinal", (table,)
+        )
+        return [(name, dtype) for name, dtype in rows]
+
+    def _max(self, table: str, column: str) -> int:
+        (found,) = self._connection.execute(f"SELECT max({column}) FROM {table}")[0]
+        return -1 if found is None else int(found)
+
+    def _check_version(self, path: Path) -> None:
+        (version,) = self._connection.execute("PRAGMA user_version")[0]
+        if version != schema.SCHEMA_VERSION:
+            raise StoreError(
+                f"the table {path} has version {version}; this dipstream writes version "
+                f"{schema.SCHEMA_VERSION}. Use the dipstream that made it, or start a new run"
+            )
+
+
+def _without(columns: Schema, name: str) -> tuple[Column, ...]:
+    return tuple(column for column in columns if column.name != name)
+
+
+def _four(v: list[int]) -> tuple[int, int, int, int]:
+    return v[0], v[1], v[2], v[3]
+
+
+def _six(v: list[float]) -> tuple[float, float, float, float, float, float]:
+    return v[0], v[1], v[2], v[3], v[4], v[5]
