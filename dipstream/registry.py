@@ -88,7 +88,7 @@ class Driver:
             # Not strict: what a URI says is text.
             model = self.model.model_validate(dict(parameters))
         except ValidationError as error:
-            raise ConfigError(explain(error, f"{self.name}:", self.model)) from error
+            raise ConfigError(explain(error, self.name, self.model)) from error
         return {name: getattr(model, name) for name in self.model.model_fields}
 
 

@@ -48,7 +48,7 @@ def show_table(
 
 
 def _print(rows: pd.DataFrame, limit: int) -> None:
-    console = Console()
+    console = _console()
     shown = Table(box=None, header_style="bold", pad_edge=False)
     for name in rows.columns:
         shown.add_column(str(name), no_wrap=True)
@@ -92,10 +92,16 @@ def show_runs(home: Path | None, *, as_json: bool) -> None:
         return
     shown = Table(box=None, header_style="bold", pad_edge=False)
     for name in list(found[0])[:-1]:
-        shown.add_column(name)
+        shown.add_column(name, no_wrap=True)
     for one in found:
         shown.add_row(*["" if v is None else str(v) for v in list(one.values())[:-1]])
-    Console().print(shown)
+    _console().print(shown)
+
+
+def _console() -> Console:
+    # Into a file or a pipe, a table is as wide as it is; on a terminal it is cut to fit.
+    console = Console()
+    return console if console.is_terminal else Console(width=10_000)
 
 
 def snapshot(run: str, out: Path, home: Path | None) -> None:

@@ -87,13 +87,14 @@ class Admission:
         frame_id = self._next_frame_id
         self._next_frame_id += 1
         self.received += 1
-        if isinstance(item, BadFrame):
+        reason = item.reason if isinstance(item, BadFrame) else _not_finite(item)
+        if isinstance(item, BadFrame) or reason:
+            # It must not decide what the frames after it are compared with.
             gap = self._count(item.info.seq) if self._current >= 0 else None
-            return Admitted(frame_id, item, None, reason=item.reason, gap=gap)
+            return Admitted(frame_id, item, None, reason=reason, gap=gap)
         opened = self._segment_for(item)
-        segment = self._current
         gap = self._count(item.info.seq)
-        return Admitted(frame_id, item, segment, self._problem(item), opened, gap)
+        return Admitted(frame_id, item, self._current, self._problem(item), opened, gap)
 
     def _segment_for(self, frame: Frame) -> Segment | None:
         wanted = frame.info.segment
@@ -152,8 +153,12 @@ class Admission:
                 f"the source announced {found.shape} {found.dtype} but delivered "
                 f"{frame.data.shape} {frame.data.dtype}; update the driver"
             )
-        try:
-            check_finite(frame.data)
-        except StepError as error:
-            return str(error)
         return ""
+
+
+def _not_finite(frame: Frame) -> str:
+    try:
+        check_finite(frame.data)
+    except StepError as error:
+        return str(error)
+    return ""

@@ -4,6 +4,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable
+from pathlib import PurePath
 
 from dipstream.assemble import Assembler
 from dipstream.errors import ConfigError, DipstreamError, SourceError, StepError
@@ -160,7 +161,7 @@ class Capture:
             detail=detail,
         )
         self._send(NewFrame(row))
-        self._tally.warn(f"quarantined: {admitted.reason}")
+        self._tally.warn(f"quarantined: {_place(item)}: {admitted.reason}")
         if self._assembler is not None:
             self._enqueue(self._assembler.skip(self._admission.segment, item.info))
 
@@ -215,3 +216,12 @@ class Capture:
                 self._send(Event("warning", text))
             elif fill < 0.5:
                 warned = False
+
+
+def _place(item: Frame | BadFrame) -> str:
+    """Return where a frame came from, in a few words."""
+    info = item.info
+    if info.origin is None:
+        return f"{info.channel} at position {info.position}, t={info.t}"
+    plane = f", plane {info.origin.plane}" if info.origin.plane else ""
+    return PurePath(info.origin.path).name + plane

@@ -110,7 +110,7 @@ class Connection:
         try:
             yield
         except adbc_driver_manager.Error as error:
-            reason = str(error).split("\nquery was:")[0]
+            reason = re.split(r"\nquery(?: was)?: ", str(error))[0]
             raise StoreError(f"the table {self._path} answered: {reason}") from error
 
 

@@ -176,8 +176,23 @@ class RunReader:
         chosen = ", ".join(quoted(column) for column in (columns or known))
         condition = f" WHERE ({where})" if where else ""
         # The connection is read-only: a condition can ask, but change nothing.
-        rows = connection.query(f"SELECT {chosen} FROM {quoted(name)}{condition} ORDER BY {order}")
+        sql = f"SELECT {chosen} FROM {quoted(name)}{condition} ORDER BY {order}"
+        try:
+            rows = connection.query(sql)
+        except StoreError as error:
+            if where is None:
+                raise
+            raise StoreError(_about_condition(where, str(error), name, list(known))) from error
         return pd.DataFrame({c: _series(rows.column(c), known[c]) for c in rows.column_names})
+
+
+def _about_condition(where: str, error: str, table: str, columns: list[str]) -> str:
+    problem = error.rsplit("query: ", maxsplit=1)[-1]
+    word = problem.removeprefix("no such column:").strip()
+    return (
+        f"the condition {where!r} cannot be used: {problem}{near(word, columns)}. Write it in SQL, "
+        f'for instance "area > 300 AND t < 5", with the columns of {table}: {", ".join(columns)}'
+    )
 
 
 def _one(connection: Connection, sql: str) -> int:

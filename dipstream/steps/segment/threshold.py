@@ -80,13 +80,13 @@ def threshold(
     floor_fraction
         Where between the two that level lies, default 0.5: half-way.
     min_contrast_sd
-        Least mean height of a region above its threshold (for ``local``: above the local mean,
-        not the floor), in standard deviations of the image's noise. Any threshold cuts an empty
-        field in two halves; regions of mere noise then have a mean height of 0.8 (small ones, by
-        chance, up to 1.8), real objects that one can see of more than 2. The noise is judged
-        from differences between pixels 4 px apart: smooth by no more than σ 1.5 px before. In a
-        field of almost nothing but noise a global threshold joins dim objects to the noise
-        around them and they are dropped together; ``local`` keeps them apart.
+        Least mean height of a region above the threshold, in standard deviations of the image's
+        noise. A threshold cuts even an empty field in two; regions of mere noise then have a mean
+        height of 0.8 or less (small ones, by chance, up to 1.8), objects that one can see one of
+        more than 2. The noise is judged from differences between pixels 4 px apart: smooth by no
+        more than σ 1.5 px before. In a field of almost nothing but noise a global threshold joins
+        dim objects to the noise around them and they are dropped together; ``local`` keeps them
+        apart.
     rim_fraction
         Foreground must also exceed this fraction of its own region's brightness (the region's
         75th percentile above the image's 5th). The edge of a blurred object lies near half its
@@ -100,10 +100,10 @@ def threshold(
         raise StepError("threshold: the image holds NaN or infinite pixels; mend them before.")
     if low == high and method != "manual":
         return image.mask(np.zeros(pixels.shape, bool)).with_estimates(threshold=low)
-    surface, level = rules.surface_and_level(pixels)
+    level = rules.level(pixels)
     foreground = np.asarray(pixels > level, bool)
     if min_contrast_sd is not None:
-        foreground = _contrasting(pixels, surface, foreground, min_contrast_sd)
+        foreground = _contrasting(pixels, level, foreground, min_contrast_sd)
     if rim_fraction is not None:
         foreground = _without_rim(pixels, foreground, rim_fraction)
     return image.mask(foreground).with_estimates(threshold=float(np.mean(level)))
@@ -137,21 +137,20 @@ class _Rules:
                     f"leave {name} out or change the method."
                 )
 
-    def surface_and_level(self, pixels: Pixels) -> tuple[Any, Any]:
-        """Return the threshold without and with its floor: numbers, or images if local."""
+    def level(self, pixels: Pixels) -> Any:
+        """Return the threshold: a number, or an image if local."""
         if self.method == "manual":
-            return self.value, self.value
+            return self.value
         if self.method != "local":
-            level = _GLOBAL[self.method](pixels) + self.offset
-            return level, level
+            return _GLOBAL[self.method](pixels) + self.offset
         sigma = _SIGMA_PX if self.sigma_px is None else self.sigma_px
         surface = ndi.gaussian_filter(_floats(pixels), sigma, mode="reflect") + self.offset
         if self.floor is None:
-            return surface, surface
+            return surface
         fraction = _FLOOR_FRACTION if self.floor_fraction is None else self.floor_fraction
         dark = float(np.percentile(pixels, _DARK_PERCENTILE))
         bottom = dark + fraction * (float(_GLOBAL[self.floor](pixels)) - dark)
-        return surface, np.maximum(surface, bottom)
+        return np.maximum(surface, bottom)
 
 
 def _floats(pixels: Pixels) -> Pixels:
@@ -159,11 +158,11 @@ def _floats(pixels: Pixels) -> Pixels:
     return pixels.astype(np.float64 if pixels.dtype == np.float64 else np.float32)
 
 
-def _contrasting(pixels: Pixels, surface: Any, foreground: Dense, least_sd: float) -> Dense:
+def _contrasting(pixels: Pixels, level: Any, foreground: Dense, least_sd: float) -> Dense:
     regions = connected(foreground)
     values = _floats(pixels)
     areas = np.bincount(regions.ravel())
-    heights = np.bincount(regions.ravel(), weights=(values - surface).ravel())
+    heights = np.bincount(regions.ravel(), weights=(values - level).ravel())
     keep = heights >= least_sd * noise_sd(values) * areas
     keep[0] = False
     return np.asarray(keep[regions], bool)
