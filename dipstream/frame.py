@@ -188,6 +188,11 @@ class SetKey:
     t: int
     z: int | None
 
+    @property
+    def place(self) -> str:
+        """What ordered steps keep a state for: the position, and the plane where there are more."""
+        return self.position if not self.z else f"{self.position} z{self.z}"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageSet:

@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -114,8 +114,17 @@ def file_parameters(model: type[BaseModel]) -> list[str]:
     return [
         name
         for name, info in model.model_fields.items()
-        if any(isinstance(extra, FileInput) or extra is FileInput for extra in info.metadata)
+        if _names_file(info.annotation, info.metadata)
     ]
+
+
+def _names_file(annotation: Any, metadata: Sequence[Any]) -> bool:
+    """Tell whether FileInput stands in an annotation, around it or inside a union."""
+    if any(isinstance(one, FileInput) or one is FileInput for one in metadata):
+        return True
+    return any(
+        _names_file(part, getattr(part, "__metadata__", ())) for part in get_args(annotation)
+    )
 
 
 def find_step(group: str, name: str, where: str = "") -> Step:

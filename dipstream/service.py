@@ -26,6 +26,7 @@ from dipstream.store import RunFolder, RunLock, RunReader, RunRecord, find_run, 
 __all__ = ["LiveRun", "open_run", "start"]
 
 _LIBRARIES = ("dipstream", "numpy", "scipy", "scikit-image", "tifffile", "imagecodecs", "pyarrow")
+_IDENTITY = ("pattern", "channels", "pixel_um", "bit_depth")
 _MAILBOX_BYTES = 256_000_000
 
 
@@ -276,7 +277,8 @@ def _size(result: Result) -> int:
 
 
 def _source_key(source: Source, options: dict[str, Any]) -> str:
-    given = {name: value for name, value in options.items() if value is not None}
+    # How often a folder is looked at changes nothing; what its files are called and mean does.
+    given = {name: options[name] for name in _IDENTITY if options.get(name) is not None}
     return json.dumps([source.info.name, given], sort_keys=True, default=str)
 
 

@@ -44,10 +44,13 @@ class Schema:
     columns: tuple[Column, ...]
 
     def __post_init__(self) -> None:
-        names = [column.name for column in self.columns]
+        # SQL does not tell upper from lower case in the name of a column.
+        names = [column.name.casefold() for column in self.columns]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"columns defined twice: {', '.join(twice)}")
+            raise ValueError(
+                f"columns defined twice: {', '.join(twice)} (upper and lower case are the same)"
+            )
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -236,13 +236,13 @@ def read_ctc_truth(folder: str | Path) -> CtcTruth:
     table = root / "TRA" / "man_track.txt"
     if not table.is_file():
         raise ReadError(f"{root} is no ground truth of the Cell Tracking Challenge: no {table}.")
-    rows = [[int(word) for word in line.split()] for line in table.read_text().splitlines() if line]
-    if any(len(row) != 4 for row in rows):
+    rows = [line.split() for line in table.read_text(encoding="utf-8").splitlines() if line.strip()]
+    if not all(len(row) == 4 and all(word.isdigit() for word in row) for row in rows):
         raise ReadError(f"{table}: every line needs four numbers: track, begin, end, parent.")
     frames = _read_numbered(root / "TRA", "man_track")
     if not frames:
         raise ReadError(f"{root / 'TRA'} holds no man_track###.tif.")
-    parents = {track: parent for track, _, _, parent in rows if parent}
+    parents = {int(track): int(parent) for track, _, _, parent in rows if int(parent)}
     return CtcTruth(frames, parents, _read_numbered(root / "ignore", "ignore"))
 
 

@@ -84,7 +84,7 @@ def _root(
 
 @app.command()
 def demo(
-    frames: Annotated[int, typer.Option(min=1, help="Stop after this many frames.")] = 240,
+    frames: Annotated[int, typer.Option(min=1, help="Stop after this many frames.")] = 150,
     headless: Annotated[
         bool, typer.Option("--headless", help="Plain lines instead of the live view.")
     ] = False,
@@ -96,7 +96,8 @@ def demo(
     from dipstream.cli.live import Request, follow  # noqa: PLC0415
 
     request = Request(
-        source="sim:",
+        # Five image sets a second: what the reference steps manage on two slow processors.
+        source="sim:?fps=10",
         pipeline="nuclei",
         frames=frames,
         settings={"home": home, "workers": workers},

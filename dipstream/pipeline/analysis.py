@@ -43,7 +43,7 @@ class Analysis:
     estimates
         What the steps found out, such as ``nuclei_threshold`` or ``drift_y_px``.
     states
-        States of ordered corrections that changed, by (step, position).
+        States of ordered corrections that changed, by (step, place).
     """
 
     image_set: ImageSet
@@ -57,11 +57,20 @@ class Analysis:
     failure: Failure | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class StateCell:
-    """The state of one ordered step at one position, to be read and replaced."""
+    """The state of one ordered step at one place, to be read and replaced.
+
+    A state is good for one segment only: another camera, shape or binning starts anew.
+    """
 
     state: State | None = None
+    segment: int = -1
+
+    def enter(self, segment: int) -> None:
+        """Forget the state if it belongs to another segment."""
+        if segment != self.segment:
+            self.state, self.segment = None, segment
 
 
 class Ordered(Protocol):

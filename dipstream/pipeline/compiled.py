@@ -10,7 +10,7 @@ import xxhash
 
 from dipstream.config import RingConfig, near
 from dipstream.errors import ConfigError, StepError
-from dipstream.frame import ImageSet, Pixels
+from dipstream.frame import ImageSet, Pixels, Segment
 from dipstream.pipeline.analysis import Analysis, FreshStates, Ordered
 from dipstream.pipeline.keys import KEY_COLUMNS, key_values
 from dipstream.registry import Step
@@ -127,6 +127,20 @@ class Pipeline:
             segmented_ns=segmented_ns,
         )
 
+    def rehearse(self, segment: Segment) -> None:
+        """Try the corrections on a blank frame; raises `ConfigError` or `StepError`.
+
+        A reference file that does not fit is noticed here, before the first frame.
+        """
+        blank = np.zeros(segment.shape, segment.dtype)
+        for channel in self.channels:
+            image = Image(
+                blank, channel=channel, bit_depth=segment.bit_depth, pixel_um=segment.pixel_um
+            )
+            for bound in self._correct:
+                if not bound.ordered and (bound.only is None or channel in bound.only):
+                    image = bound(image)
+
     def link(
         self, kind: str, state: State | None, rows: RowBatch, image_set: ImageSet, free_id: int
     ) -> tuple[State, Links]:
@@ -164,7 +178,7 @@ class Pipeline:
                 images.update(corrected)
                 if state is not cell.state:
                     cell.state = state
-                    states[bound.key, image_set.key.position] = state
+                    states[bound.key, image_set.key.place] = state
         return images, states
 
     def _image(self, channel: str, pixels: Pixels, image_set: ImageSet) -> Image:

@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 from dipstream.assemble import Assembler
 from dipstream.errors import ConfigError, DipstreamError, SourceError, StepError
-from dipstream.frame import BadFrame, Frame, ImageSet
+from dipstream.frame import BadFrame, Frame, ImageSet, Segment
 from dipstream.pipeline import Pipeline, Plan
 from dipstream.queue import QueueFullError, SetQueue
 from dipstream.run.admit import Admission, Admitted
@@ -76,8 +76,11 @@ class Capture:
         """Bytes of pixels in image sets that are not complete yet."""
         return 0 if self._assembler is None else self._assembler.open_bytes
 
-    def prepare(self) -> None:
-        """Compile the pipeline for the source's channels; raises `ConfigError`."""
+    def prepare(self, segment: Segment | None = None) -> None:
+        """Compile the pipeline for the source's channels; raises `ConfigError`.
+
+        The corrections are tried on a blank frame of this segment, or as the source announces it.
+        """
         info = self._source.info
         wanted = self._plan.assemble.channels
         channels = wanted or info.channels
@@ -89,6 +92,13 @@ class Capture:
                 "channels with --channels"
             )
         pipeline = self._plan.compile(channels)
+        if segment is None and info.shape is not None and info.dtype is not None:
+            segment = Segment(info.shape, info.dtype, pixel_um=info.pixel_um)
+        if segment is not None:
+            try:
+                pipeline.rehearse(segment)
+            except StepError as error:
+                raise ConfigError(f"the corrections do not fit this source: {error}") from error
         self._assembler = Assembler(
             self._plan.assemble,
             tuple(channels),
@@ -167,7 +177,7 @@ class Capture:
 
     def _accept(self, frame_id: int, segment: int, frame: Frame) -> None:
         if self._assembler is None:
-            self.prepare()
+            self.prepare(frame.info.segment)
         if self._assembler is None:
             raise StepError("the pipeline could not be prepared")
         self._send(

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from dipstream.errors import StepError
 from dipstream.frame import Frame, ImageSet
-from dipstream.pipeline import Analysis, Failure, Pipeline
+from dipstream.pipeline import Analysis, Failure, Pipeline, StateCell
 from dipstream.run.labels import save_labels
 from dipstream.run.log import RunLog
 from dipstream.run.messages import (
@@ -41,7 +41,12 @@ _BATCH = 256
 class _Linked:
     track_ids: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)
     events: list[tuple[str, TrackEvent]] = field(default_factory=list)
-    states: dict[tuple[str, str], State] = field(default_factory=dict)
+    cells: list[tuple[StateCell, tuple[str, str], State]] = field(default_factory=list)
+
+    @property
+    def states(self) -> dict[tuple[str, str], State]:
+        """The trackers' new states, by (step, place)."""
+        return {key: state for _, key, state in self.cells}
 
 
 class Committer:
@@ -70,7 +75,7 @@ class Committer:
         *,
         first_set_id: int,
         next_track_id: int,
-        states: Mapping[tuple[str, str], State],
+        states: Mapping[tuple[str, str], StateCell],
         reorder_s: float | None,
         save_label_images: bool,
         tally: Tally,
@@ -82,6 +87,7 @@ class Committer:
         self._next_set_id = first_set_id
         self._next_track_id = next_track_id
         self._states = dict(states)
+        self._live_tracks = writer.live_tracks()
         self._reorder_s = reorder_s
         self._save_label_images = save_label_images
         self._tally = tally
@@ -234,18 +240,26 @@ class Committer:
         pipeline = self._pipeline
         if pipeline is None:
             raise StepError("an image set arrived before its pipeline was ready")
-        free = self._next_track_id
+        key, free = done.image_set.key, self._next_track_id
         for kind in pipeline.track:
-            key = (f"track.{kind}", done.image_set.key.position)
-            state, links = pipeline.link(
-                kind, self._states.get(key), done.tables[kind], done.image_set, free
-            )
-            linked.states[key] = state
+            cell = self._states.setdefault((f"track.{kind}", key.place), StateCell())
+            live = self._live_tracks.setdefault((kind, key.place), set())
+            if cell.segment not in {-1, key.segment}:
+                # What moved in another segment's pixels cannot be followed in these.
+                linked.events += [(kind, TrackEvent("end", track)) for track in sorted(live)]
+                live.clear()
+            cell.enter(key.segment)
+            state, links = pipeline.link(kind, cell.state, done.tables[kind], done.image_set, free)
+            linked.cells.append((cell, (f"track.{kind}", key.place), state))
             linked.track_ids[kind] = links.track_ids
             linked.events += [(kind, event) for event in links.events]
             free = max([free, *(event.track_id + 1 for event in links.events)])
         self._next_track_id = free
-        self._states.update(linked.states)
+        for cell, _, state in linked.cells:
+            cell.state = state
+        for kind, event in linked.events:
+            live = self._live_tracks[kind, key.place]
+            (live.discard if event.kind == "end" else live.add)(event.track_id)
         return linked
 
     def _write_analysis(self, done: Analysis, linked: _Linked) -> Result:
@@ -275,8 +289,8 @@ class Committer:
         )
         for kind, rows in done.tables.items():
             self._writer.add_rows(kind, set_id, rows, linked.track_ids.get(kind))
-        for (step, position), state in {**done.states, **linked.states}.items():
-            self._writer.save_state(step, position, set_id, state)
+        for (step, place), state in {**done.states, **linked.states}.items():
+            self._writer.save_state(step, place, image_set.key.segment, set_id, state)
         self._writer.finish_frames(outcomes)
         if self._save_label_images:
             save_labels(self._folder.labels, set_id, done.labels)

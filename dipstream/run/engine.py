@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from dipstream.errors import DipstreamError, StepError, StoreError
 from dipstream.frame import ImageSet
-from dipstream.pipeline import Analysis, Failure, Pipeline, Plan
+from dipstream.pipeline import Analysis, Failure, Pipeline, Plan, StateCell
 from dipstream.queue import SetQueue
 from dipstream.run.admit import Admission
 from dipstream.run.capture import Capture
@@ -85,7 +85,10 @@ class Engine:
         resumed = self._resume()
         info, settings = self._source.info, self._settings
         frame_id, set_id, track_id = self._writer.next_numbers()
-        states = self._writer.load_states()
+        states = {
+            key: StateCell(state, segment)
+            for key, (state, segment) in self._writer.load_states().items()
+        }
         self._admission = Admission(
             settings.on_change, first_frame_id=frame_id, segments=self._writer.segments()
         )

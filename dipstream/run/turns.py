@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dipstream.errors import StepError
 from dipstream.frame import ImageSet
 from dipstream.pipeline import StateCell
-from dipstream.steps.step import State
 
 __all__ = ["Turns"]
 
@@ -23,12 +22,12 @@ class Turns:
     first_set_id
         The set whose turn is first.
     states
-        The states an earlier session of the run has left, by (step, position).
+        The states an earlier session of the run has left, by (step, place).
     """
 
-    def __init__(self, first_set_id: int, states: Mapping[tuple[str, str], State]) -> None:
+    def __init__(self, first_set_id: int, states: Mapping[tuple[str, str], StateCell]) -> None:
         self._first = first_set_id
-        self._cells = {key: StateCell(state) for key, state in states.items()}
+        self._cells = dict(states)
         self._next: dict[str, int] = {}
         self._ahead: dict[str, set[int]] = {}
         self._aborted = False
@@ -42,13 +41,14 @@ class Turns:
 
     @contextmanager
     def turn(self, step: str, image_set: ImageSet) -> Iterator[StateCell]:
-        """Wait for the set's turn at a step; yield the state of its position."""
+        """Wait for the set's turn at a step; yield the state of its place."""
         with self._changed:
             while self._next[step] != image_set.set_id:
                 if self._aborted:
                     raise StepError("the run was stopped before this image set had its turn")
                 self._changed.wait(timeout=1.0)
-            cell = self._cells.setdefault((step, image_set.key.position), StateCell())
+            cell = self._cells.setdefault((step, image_set.key.place), StateCell())
+            cell.enter(image_set.key.segment)
         try:
             yield cell
         finally:

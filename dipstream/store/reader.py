@@ -189,8 +189,9 @@ class RunReader:
 def _about_condition(where: str, error: str, table: str, columns: list[str]) -> str:
     problem = error.rsplit("query: ", maxsplit=1)[-1]
     word = problem.removeprefix("no such column:").strip()
+    hint = near(word, columns) or "."
     return (
-        f"the condition {where!r} cannot be used: {problem}{near(word, columns)}. Write it in SQL, "
+        f"the condition {where!r} cannot be used: {problem}{hint} Write it in SQL, "
         f'for instance "area > 300 AND t < 5", with the columns of {table}: {", ".join(columns)}'
     )
 

@@ -142,7 +142,8 @@ EVENTS = Schema(
 ORDERED_STATE = Schema(
     (
         _C("step", "text", "", "where the ordered step stands in the pipeline"),
-        _C("position", "text", "", "name of the position"),
+        _C("place", "text", "", "position, and plane where there are several"),
+        _C("segment", "int64", "", "the segment it is good for"),
         _C("set_id", "int64", "", "the last image set in it"),
         _C("state", "blob", "", "its arrays, as npz"),
     )
@@ -186,7 +187,7 @@ _EXTRA = (
     "CREATE INDEX frames_set ON frames (set_id)",
     "CREATE INDEX track_events_track ON track_events (object_type, track_id)",
     "CREATE INDEX track_events_set ON track_events (set_id)",
-    "CREATE UNIQUE INDEX ordered_state_key ON ordered_state (step, position)",
+    "CREATE UNIQUE INDEX ordered_state_key ON ordered_state (step, place)",
     "CREATE UNIQUE INDEX columns_key ON columns (table_name, name)",
     """CREATE VIEW tracks AS
     SELECT e.object_type, e.track_id, min(s.position) AS position,

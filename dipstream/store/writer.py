@@ -172,24 +172,44 @@ class RunWriter:
         self._next_event += 1
         self._connection.append("events", arrow_table(schema.EVENTS, [row]))
 
-    def save_state(self, step: str, position: str, set_id: int, state: State) -> None:
+    def save_state(self, step: str, place: str, segment: int, set_id: int, state: State) -> None:
         """Keep the state of an ordered step as npz, never pickled."""
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **state)
         self._connection.execute(
-            "DELETE FROM ordered_state WHERE step = ? AND position = ?", (step, position)
+            "DELETE FROM ordered_state WHERE step = ? AND place = ?", (step, place)
         )
-        row = {"step": step, "position": position, "set_id": set_id, "state": buffer.getvalue()}
+        row = {
+            "step": step,
+            "place": place,
+            "segment": segment,
+            "set_id": set_id,
+            "state": buffer.getvalue(),
+        }
         self._connection.append("ordered_state", arrow_table(schema.ORDERED_STATE, [row]))
 
-    def load_states(self) -> dict[tuple[str, str], State]:
-        """Return the states of all ordered steps, by (step, position)."""
-        found: dict[tuple[str, str], State] = {}
-        for step, position, blob in self._connection.execute(
-            "SELECT step, position, state FROM ordered_state"
+    def load_states(self) -> dict[tuple[str, str], tuple[State, int]]:
+        """Return the states of all ordered steps and their segments, by (step, place)."""
+        found: dict[tuple[str, str], tuple[State, int]] = {}
+        for step, place, segment, blob in self._connection.execute(
+            "SELECT step, place, segment, state FROM ordered_state"
         ):
             with np.load(io.BytesIO(blob), allow_pickle=False) as arrays:
-                found[step, position] = {name: arrays[name] for name in arrays.files}
+                state = {name: arrays[name] for name in arrays.files}
+            found[step, place] = state, int(segment)
+        return found
+
+    def live_tracks(self) -> dict[tuple[str, str], set[int]]:
+        """Return the tracks that have not ended, by (object type, place)."""
+        found: dict[tuple[str, str], set[int]] = {}
+        rows = self._connection.execute(
+            "SELECT e.object_type, s.position, s.z, e.track_id FROM track_events e "
+            "JOIN image_sets s USING (set_id) GROUP BY e.object_type, e.track_id "
+            "HAVING max(e.kind = 'end') = 0"
+        )
+        for kind, position, z, track_id in rows:
+            place = SetKey(0, position, 0, z).place
+            found.setdefault((kind, place), set()).add(int(track_id))
         return found
 
     def drop_unfinished(self, reason: str) -> int:

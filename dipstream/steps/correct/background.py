@@ -39,13 +39,14 @@ def background(
     method
         - ``rolling_ball``: a ball of `radius_px` rolled along the underside of the image, as in
           Sternberg, Computer 16 (1983) 22. As ImageJ does, radii above 10 px work on a smaller
-          image (2, 4 or 8 times); it is shrunk by means, not by minima, so that noise does not
-          pull the background down.
+          image (2, 4 or 8 times); it is shrunk by means, not by minima, so that noise pulls the
+          background down less: by about half its standard deviation at 50 px.
         - ``white_tophat``: the grey opening with a square of 2 `radius_px` + 1 px, which keeps
-          no bright detail smaller than the square. It follows the minima of the noise.
-        - ``gaussian``: a blur with σ = `radius_px`. The quickest, but each bright object lifts
-          its own background, the more the more densely the objects lie.
-        - ``percentile``: one number for each plane, for a background that is flat.
+          no bright detail smaller than the square. It follows the minima of the noise:
+          3 standard deviations too low at 50 px.
+        - ``gaussian``: a blur with σ = `radius_px`. Noise does not bias it, but each bright
+          object lifts its own background, the more the more densely the objects lie.
+        - ``percentile``: one number for each plane, for a background that is flat. The quickest.
     radius_px
         Size of the ball, window or blur in px: at least the radius of the largest object. Not
         used by ``percentile``.
@@ -87,7 +88,10 @@ def _percentile(plane: Plane, percentile: float) -> Plane:
 def _ball(plane: Plane, radius_px: float) -> Plane:
     shrink = _shrink_factor(radius_px)
     small = _block_mean(plane, shrink)
-    under = as_float32(rolling_ball(small, radius=radius_px / shrink))
+    # scikit-image gives the height of the ball's top, which lies below any slope; the surface that
+    # the ball reaches is the opening, so the ball rolls along the other side too.
+    tops = rolling_ball(small, radius=radius_px / shrink)
+    under = as_float32(-rolling_ball(-tops, radius=radius_px / shrink))
     if shrink == 1:
         return under
     # Centre of small pixel i is at (i + ½)·shrink − ½ of the large image.

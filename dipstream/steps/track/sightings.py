@@ -47,12 +47,10 @@ class Sightings:
         return Sightings(self.track_id[which], self.yx_px[which], self.t[which], self.area[which])
 
     def join(self, other: "Sightings") -> "Sightings":
-        """Return both, by track: the order of the assignment must not depend on the past."""
-        track_id = np.concatenate([self.track_id, other.track_id])
-        order = np.argsort(track_id)
+        """Return these and the others behind them."""
         return Sightings(
-            track_id[order],
-            np.concatenate([self.yx_px, other.yx_px])[order],
-            np.concatenate([self.t, other.t])[order],
-            np.concatenate([self.area, other.area])[order],
+            np.concatenate([self.track_id, other.track_id]),
+            np.concatenate([self.yx_px, other.yx_px]),
+            np.concatenate([self.t, other.t]),
+            np.concatenate([self.area, other.area]),
         )
