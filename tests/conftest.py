@@ -27,6 +27,8 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
 def data() -> Path:
     """The folder of real images, which are read where they lie."""
     if not (DATA / "MANIFEST.csv").is_file():
+        if os.environ.get("DIPSTREAM_REQUIRE_DATA"):
+            pytest.fail(f"no real images at {DATA}, and they are required here")
         pytest.skip(f"no real images at {DATA}; set DIPSTREAM_TEST_DATA")
     return DATA
 

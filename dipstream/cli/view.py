@@ -21,7 +21,7 @@ def view(run: LiveRun, status: Status, score: str | None) -> RenderableType:
     parts: list[RenderableType] = [_counters(status), _speed(status)]
     if status.expected_frames:
         done = status.accounting.received - status.accounting.pending
-        parts.append(ProgressBar(total=status.expected_frames, completed=done, width=72))
+        parts.append(_progress(done, status.expected_frames))
     if status.last:
         parts.append(Text("newest  " + _pairs(status.last)))
     if score:
@@ -46,6 +46,14 @@ def _counters(status: Status) -> Table:
             Text(f"{counts[name]:,}", style="bold red" if name in bad and counts[name] else "bold")
             for name in _STATES
         ]
+    )
+    return grid
+
+
+def _progress(done: int, expected: int) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_row(
+        ProgressBar(total=expected, completed=done, width=60), Text(f"{done:,} of {expected:,}")
     )
     return grid
 
