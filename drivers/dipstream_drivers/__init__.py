@@ -1,0 +1,1 @@
+"""Cameras, folders and file formats; the service finds them by entry point."""

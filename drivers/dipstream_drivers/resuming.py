@@ -1,0 +1,99 @@
+"""Going on where a run was interrupted: what is in the book is not read again."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from dipstream.errors import ReadError
+from dipstream.source import SeenFrame
+from dipstream_drivers.files import FileState
+from dipstream_drivers.intake import Intake
+from dipstream_drivers.ledger import Done, Pending
+from dipstream_drivers.places import Place
+from dipstream_drivers.survey import Survey
+from dipstream_drivers.unpack import OpenFile
+from dipstream_drivers.versions import Versions
+
+__all__ = ["Resuming"]
+
+
+@dataclass(slots=True)
+class _Seen:
+    """All that the book holds of the newest version of a file; plane number to time point."""
+
+    state: FileState
+    digest: str
+    version: int
+    planes: dict[int, int] = field(default_factory=dict)
+
+
+class Resuming:
+    """Brings what is in the book back into a watch's memory."""
+
+    def __init__(self, survey: Survey, intake: Intake, versions: Versions) -> None:
+        self._survey = survey
+        self._intake = intake
+        self._versions = versions
+        self._files: dict[str, _Seen] = {}
+
+    def note(self, seen: Iterable[SeenFrame]) -> None:
+        """Sort the frames in the book by file."""
+        for frame in seen:
+            origin = frame.origin
+            known = self._files.get(origin.path)
+            if known is None or frame.version > known.version:
+                known = self._files[origin.path] = _Seen(
+                    FileState(origin.size, origin.mtime_ns, origin.inode),
+                    origin.content_hash,
+                    frame.version,
+                )
+            if frame.version == known.version:
+                known.planes[origin.plane] = frame.t
+            self._intake.unpacker.position_number(frame.position)
+
+    def verify(self, now: float, stopping: Callable[[], bool]) -> None:
+        """Enter the files, and wait for those of which only some planes were finished.
+
+        How many planes a file has only the file can tell, so each is opened, not decoded.
+        """
+        files, self._files = self._files, {}
+        for path, seen in files.items():
+            place = self._survey.place(path)
+            if stopping():
+                return
+            if place is None:
+                continue
+            for t in seen.planes.values():
+                self._intake.times.reserve(place, t)
+            self._enter(place, seen, now)
+
+    def _enter(self, place: Place, seen: _Seen, now: float) -> None:
+        path, ledger = place.path, self._intake.ledger
+        first, last = min(seen.planes.values()), max(seen.planes.values())
+        times = range(first, last + 1)
+        ledger.put(path, Done(seen.state, seen.digest, times, seen.version))
+        pending = Pending(place, seen.state, now, skip=frozenset(seen.planes))
+        self._versions.taken(pending, seen.version)
+        try:
+            if not ledger.same(path, *_stat(path)):
+                return  # the first look will find it changed
+            with self._intake.unpacker.open(place) as opened:
+                times, missing = _compare(opened, seen)
+        except (OSError, ReadError):
+            ledger.put(path, Done(seen.state, seen.digest, times, seen.version, broken=True))
+            return
+        ledger.put(path, Done(seen.state, seen.digest, times, seen.version))
+        if missing:
+            self._survey.expect(pending)
+
+
+def _stat(path: str) -> tuple[int, int, int]:
+    state = FileState.of(path)
+    return state.size, state.mtime_ns, state.inode
+
+
+def _compare(opened: OpenFile, seen: _Seen) -> tuple[range, bool]:
+    """Return the times of the whole file, and whether any of its planes was not seen."""
+    found = {picture.plane.number: picture.plane.t for picture in opened.pictures}
+    starts = [t - found[number] for number, t in seen.planes.items() if number in found]
+    start = min(starts, default=min(seen.planes.values()))
+    return range(start, start + opened.time_points), not found.keys() <= seen.planes.keys()
