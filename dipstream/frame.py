@@ -82,6 +82,8 @@ class Origin:
         The file's, when it was read.
     content_hash
         XXH3-64 of the file's bytes, which tells a rewritten file; empty if not computed.
+    planes
+        How many frames the file makes; 0 if that is not known.
     """
 
     path: str
@@ -90,6 +92,7 @@ class Origin:
     mtime_ns: int = 0
     inode: int = 0
     content_hash: str = ""
+    planes: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -121,6 +121,7 @@ def frame_row(
         row |= {
             "path": info.origin.path,
             "plane": info.origin.plane,
+            "file_planes": info.origin.planes,
             "file_size": info.origin.size,
             "file_mtime_ns": info.origin.mtime_ns,
             "file_inode": info.origin.inode,

@@ -73,6 +73,7 @@ FRAMES = Schema(
         _C("stage_z_um", "float64", "µm", "stage"),
         _C("path", "text", "", "file it was read from"),
         _C("plane", "int64", "", "plane of that file"),
+        _C("file_planes", "int64", "", "frames that file makes; 0 if that is not known"),
         _C("file_size", "int64", "B", "size of that file when it was read"),
         _C("file_mtime_ns", "int64", "ns", "modification time of that file"),
         _C("file_inode", "int64", "", "number of that file on its disk"),

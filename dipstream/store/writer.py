@@ -223,7 +223,7 @@ class RunWriter:
     def seen_frames(self) -> Iterator[SeenFrame]:
         """Yield the frames from files that are finished with, for a source to pass over."""
         rows = self._connection.query(
-            "SELECT path, plane, file_size, file_mtime_ns, file_inode, "
+            "SELECT path, plane, file_planes, file_size, file_mtime_ns, file_inode, "
             "coalesce(file_hash, '') AS file_hash, position, t, version FROM frames "
             "WHERE path IS NOT NULL AND NOT (state = 'dropped' AND reason LIKE 'crash%')"
         )
@@ -231,6 +231,7 @@ class RunWriter:
             origin = Origin(
                 path=row["path"],
                 plane=row["plane"],
+                planes=row["file_planes"],
                 size=row["file_size"],
                 mtime_ns=row["file_mtime_ns"],
                 inode=row["file_inode"],

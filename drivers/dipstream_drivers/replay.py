@@ -13,7 +13,7 @@ from dipstream_drivers.channels import ChannelMap
 from dipstream_drivers.pattern import Pattern, natural_key
 from dipstream_drivers.places import Place, sort_key
 from dipstream_drivers.sets import unpacked
-from dipstream_drivers.targets import Found, find, listed
+from dipstream_drivers.targets import Found, absolute, find, listed
 from dipstream_drivers.times import Times
 from dipstream_drivers.unpack import OpenFile, Options, Unpacker, described
 from dipstream_drivers.warn import WarnOnce
@@ -61,7 +61,9 @@ def open_replay(
     chosen = ChannelMap.parse(channels)
     matched = _matched(found)
     options = Options(chosen, pixel_um, bit_depth, matched)
-    return ReplaySource(", ".join(listed(target)), found, options, fps)
+    return ReplaySource(
+        ", ".join(str(absolute(each)) for each in listed(target)), found, options, fps
+    )
 
 
 def _matched(found: Found) -> tuple[str, ...]:
@@ -87,6 +89,7 @@ class ReplaySource(BaseSource):
     def _ordered(self, found: Found, options: Options) -> list[Place]:
         places = [place for place in found.places if self._unpacker.wants(place)]
         self._ignored += len(found.places) - len(places)
+        self._check_renames(options)
         if not places:
             raise SourceError(
                 f"no file of {self._info.name} has a channel of "
@@ -98,6 +101,15 @@ class ReplaySource(BaseSource):
             ranks = list(dict.fromkeys(self._raw_order(options)))
             return sorted(places, key=lambda place: sort_key(place, ranks))
         return sorted(places, key=lambda place: (natural_key(place.relative), place.path))
+
+    def _check_renames(self, options: Options) -> None:
+        """Refuse a channel that the file names do not have: no image set could be complete."""
+        absent = [raw for raw in options.channels.renames or () if raw not in options.matched]
+        if options.matched and absent:
+            raise SourceError(
+                f"channels names {', '.join(absent)}, but the file names of {self._info.name} say "
+                f"{', '.join(options.matched)}. Correct --channels or the pattern"
+            )
 
     def _raw_order(self, options: Options) -> Iterator[str]:
         """Yield the channels of file names in the order asked for."""

@@ -23,7 +23,13 @@ class _Seen:
     state: FileState
     digest: str
     version: int
+    expected: int
     planes: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def whole(self) -> bool:
+        """Whether every frame of the file is in the book."""
+        return len(self.planes) == self.expected
 
 
 class Resuming:
@@ -45,6 +51,7 @@ class Resuming:
                     FileState(origin.size, origin.mtime_ns, origin.inode),
                     origin.content_hash,
                     frame.version,
+                    origin.planes,
                 )
             if frame.version == known.version:
                 known.planes[origin.plane] = frame.t
@@ -53,7 +60,7 @@ class Resuming:
     def verify(self, now: float, stopping: Callable[[], bool]) -> None:
         """Enter the files, and wait for those of which only some planes were finished.
 
-        How many planes a file has only the file can tell, so each is opened, not decoded.
+        A file of which the book does not say how many frames it makes is opened, not decoded.
         """
         files, self._files = self._files, {}
         for path, seen in files.items():
@@ -76,6 +83,8 @@ class Resuming:
         try:
             if not ledger.same(path, *_stat(path)):
                 return  # the first look will find it changed
+            if seen.whole:
+                return
             with self._intake.unpacker.open(place) as opened:
                 times, missing = _compare(opened, seen)
         except (OSError, ReadError):

@@ -12,7 +12,7 @@ from dipstream_drivers.places import Place, Placer, Root
 from dipstream_drivers.readers import readers
 from dipstream_drivers.scan import walk
 
-__all__ = ["Found", "existing_folders", "find", "listed"]
+__all__ = ["Found", "absolute", "existing_folders", "find", "listed"]
 
 EXAMPLES = 3
 
@@ -28,8 +28,8 @@ class Found:
     def ignore(self, name: str) -> None:
         """Count a file that is passed over."""
         self.ignored += 1
-        if len(self.examples) < EXAMPLES:
-            self.examples.append(name)
+        # The first by name, whatever order the folder is listed in.
+        self.examples = sorted([*self.examples, name])[:EXAMPLES]
 
 
 def listed(target: str | Sequence[str]) -> tuple[str, ...]:

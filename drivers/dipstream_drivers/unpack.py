@@ -324,7 +324,7 @@ class OpenFile:
             exposure_ms=plane.exposure_ms,
             stage_um=plane.stage_um,
             index=MappingProxyType(index),
-            origin=replace(origin, plane=plane.number),
+            origin=replace(origin, plane=plane.number, planes=len(self.pictures)),
             version=version,
         )
 

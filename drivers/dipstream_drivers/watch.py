@@ -23,7 +23,7 @@ from dipstream_drivers.pattern import Pattern, natural_key
 from dipstream_drivers.places import Placer, Root, sort_key
 from dipstream_drivers.resuming import Resuming
 from dipstream_drivers.survey import Survey, Timing
-from dipstream_drivers.targets import existing_folders, listed
+from dipstream_drivers.targets import absolute, existing_folders, listed
 from dipstream_drivers.times import Times
 from dipstream_drivers.unpack import Options, Unpacker, described
 from dipstream_drivers.versions import Versions
@@ -85,7 +85,7 @@ def open_watch(
         )
     options = Options(ChannelMap.parse(channels), pixel_um, bit_depth)
     timing = Timing(poll_s, stable_polls, broken_after_s, rescan_s)
-    name = ", ".join(listed(target))
+    name = ", ".join(str(absolute(each)) for each in listed(target))
     return WatchSource(name, existing_folders(target), Placer(compiled), options, timing)
 
 
