@@ -1,0 +1,115 @@
+"""The face of the command line: help in no time, stable keys, tables, copies, Ctrl-C."""
+
+import json
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import dipstream as ds
+
+PAGE = Path(__file__).parents[2] / "docs" / "command-line.md"
+SMALL = "sim:?n=8&width=128&height=128&fps=0"
+
+
+def test_help_imports_nothing_heavy(cli) -> None:
+    code = (
+        "import sys; from dipstream.cli import main; sys.argv = ['dipstream', '--help']\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "heavy = {'numpy', 'pandas', 'scipy', 'skimage', 'pyarrow'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=cli.environment(), capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_keys_of_the_summary_are_those_documented(cli) -> None:
+    rows = re.findall(r"^\| (`[^|]+) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    documented = {key for row in rows for key in re.findall(r"`([a-z_0-9]+)`", row)}
+    summary = cli("run", SMALL, "--frames", 4, "--json").json
+    assert set(summary) <= documented
+    demo = cli("demo", "--frames", 4, "--json").json
+    extra = set(demo) - set(summary)
+    assert extra == {
+        "truth_image_sets",
+        "truth_objects_mean",
+        "found_objects_mean",
+        "count_error_percent",
+    }
+
+
+def test_a_refusal_is_json_too(cli) -> None:
+    answer = cli("run", "nowhere", "--json")
+    assert answer.code == 2
+    assert set(answer.json) == {"error", "kind"}
+
+
+def test_tables_are_shown_and_exported(cli, tmp_path: Path) -> None:
+    summary = cli("run", SMALL, "--frames", 8, "--json").json
+    shown = cli("table", "latest", "--columns", "t,label,area", "--where", "t = 2")
+    assert shown.stdout.split()[:3] == ["t", "label", "area"]
+    whole = ds.open_run(summary["run_id"]).objects()
+    for name in ("x.csv", "x.parquet"):
+        path = tmp_path / name
+        assert cli("table", summary["folder"], "--export", path).code == 0
+        csv = path.suffix == ".csv"
+        read = pd.read_csv(path, dtype={"position": str}) if csv else pd.read_parquet(path)
+        pd.testing.assert_frame_equal(
+            read, whole, check_dtype=False, check_exact=path.suffix == ".parquet"
+        )
+    listed = json.loads(cli("runs", "--json").stdout)
+    assert [one["run_id"] for one in listed] == [summary["run_id"]]
+    assert listed[0]["state"] == "finished"
+
+
+def test_ctrl_c_finishes_what_was_admitted(cli, tmp_path: Path) -> None:
+    process = cli.start("run", "sim:?n=8&width=128&height=128&fps=20", "--json")
+    assert process.stderr is not None
+    process.stderr.readline()
+    time.sleep(2)
+    copy = tmp_path / "copy.db"
+    assert cli("runs", "snapshot", "latest", copy).code == 0
+    connection = sqlite3.connect(copy)
+    (states,) = zip(*connection.execute("SELECT DISTINCT state FROM frames"), strict=True)
+    connection.close()
+    assert "analysed" in states
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    summary = json.loads(stdout)
+    assert summary["state"] == "stopped"
+    assert summary["pending"] == summary["dropped"] == 0
+    assert summary["received"] == summary["analysed"] > 0
+    assert summary["balanced"]
+
+
+@pytest.mark.parametrize("name", ["nuclei", "cells", "spots"])
+def test_presets_are_shown_and_are_what_they_show(cli, tmp_path: Path, name: str) -> None:
+    shown = cli("pipeline", "show", name)
+    (tmp_path / "copy.yaml").write_text(shown.stdout, encoding="utf-8")
+    assert cli("pipeline", "diff", name, tmp_path / "copy.yaml").code == 0
+    other = "cells" if name == "nuclei" else "nuclei"
+    different = cli("pipeline", "diff", name, other)
+    assert different.code == 1
+    assert "+++" in different.stdout
+
+
+def test_the_schema_describes_every_step(cli) -> None:
+    schema = json.loads(cli("pipeline", "schema").stdout)
+    steps = json.loads(cli("steps", "--json").stdout)
+    assert {f"{one['group']}_{one['name']}" for one in steps} <= set(schema["$defs"])
+
+
+def test_the_doctor_finds_a_healthy_installation(cli) -> None:
+    answer = cli("doctor", "--json")
+    assert answer.code == 0, answer.stdout
+    subjects = {one["subject"] for one in answer.json["findings"]}
+    assert {"SQLite (ADBC's)", "driver sim:", "reader tiff", "preset nuclei"} <= subjects
