@@ -171,7 +171,8 @@ class Capture:
             detail=detail,
         )
         self._send(NewFrame(row))
-        self._tally.warn(f"quarantined: {_place(item)}: {admitted.reason}")
+        place, reason = _place(item), admitted.reason
+        self._tally.warn(f"quarantined: {reason if place in reason else f'{place}: {reason}'}")
         if self._assembler is not None:
             self._enqueue(self._assembler.skip(self._admission.segment, item.info))
 

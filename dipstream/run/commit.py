@@ -66,6 +66,8 @@ class Committer:
         Live counters and the run's log.
     publish
         Called with every result after its commit.
+    settled
+        Called once for every analysis that is committed.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Committer:
         tally: Tally,
         log: RunLog,
         publish: Callable[[Result], None],
+        settled: Callable[[], None],
     ) -> None:
         self._folder = folder
         self._writer = writer
@@ -93,6 +96,7 @@ class Committer:
         self._tally = tally
         self._log = log
         self._publish = publish
+        self._settled = settled
         self._pipeline: Pipeline | None = None
         self._waiting: dict[int, Done] = {}
         self._waiting_since = 0.0
@@ -135,8 +139,10 @@ class Committer:
             with self._writer.transaction():
                 self._write(messages)
                 results = [self._write_set(done, in_turn) for done, in_turn in ready]
-        for result in results:
+        for result, (done, _) in zip(results, ready, strict=True):
             self._publish(result)
+            if isinstance(done, Analysis):
+                self._settled()
         return more
 
     def _take(self) -> tuple[list[Message], bool]:

@@ -73,6 +73,8 @@ class Engine:
         self._threads: list[threading.Thread] = []
         self._working = settings.threads
         self._guard = threading.Lock()
+        # Results hold pixels and labels: only so many may wait for their turn to be committed.
+        self._unsettled = threading.Semaphore(4 * settings.threads + 4)
         with ExitStack() as opened:
             opened.enter_context(RunLock(folder.path))
             self._log = opened.enter_context(RunLog(folder.log))
@@ -106,6 +108,7 @@ class Engine:
             tally=self._tally,
             log=self._log,
             publish=self._publish,
+            settled=self._unsettled.release,
         )
         self._capture = Capture(
             self._source,
@@ -207,7 +210,7 @@ class Engine:
 
     def _work(self) -> None:
         try:
-            while (image_set := self._queue.get()) is not None:
+            while self._may_take_one() and (image_set := self._queue.get()) is not None:
                 self._committer.send(self._analyse(image_set))
         finally:
             with self._guard:
@@ -215,6 +218,13 @@ class Engine:
                 last = self._working == 0
             if last:
                 self._committer.finish()
+
+    def _may_take_one(self) -> bool:
+        # The set that is next to be committed was taken first, so that it never waits here.
+        while not self._unsettled.acquire(timeout=0.5):
+            if self._committer.failed.is_set():
+                return False
+        return True
 
     def _analyse(self, image_set: ImageSet) -> Analysis:
         try:
@@ -253,7 +263,12 @@ class Engine:
     def _publish(self, result: Result) -> None:
         self._last = result
         for subscriber in self._subscribers:
-            subscriber(result)
+            try:
+                subscriber(result)
+            except Exception as error:  # noqa: BLE001 - what a subscriber does is no harm to the run
+                text = f"a subscriber failed on image set {result.set_id}: {error!r}"
+                self._tally.warn(text)
+                self._log.write("warning", text, detail=traceback.format_exc())
 
     def _hear(self, event: SourceEvent) -> None:
         self._event(event.kind, event.message)
