@@ -25,10 +25,11 @@ class _OpenSet:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Assembled:
-    """What became of a frame, and the image sets that it closed."""
+    """What became of a frame, the image sets that it closed and the frame whose place it took."""
 
     verdict: Verdict
     closed: tuple[ImageSet, ...] = ()
+    superseded: tuple[int, ...] = ()
 
 
 class Assembler:
@@ -86,8 +87,12 @@ class Assembler:
                 return Assembled("late")
             closed = self._close_others(key)
             one = self._open_set(key, frame.info.version)
-            one.frames[frame.info.channel, frame.info.z] = (frame_id, frame)
-            return Assembled("taken", (*closed, *self._close_if_complete(key)))
+            place = (frame.info.channel, frame.info.z)
+            earlier = one.frames.pop(place, None)
+            one.missing.discard(place)
+            one.frames[place] = (frame_id, frame)
+            superseded = () if earlier is None else (earlier[0],)
+            return Assembled("taken", (*closed, *self._close_if_complete(key)), superseded)
 
     def skip(self, segment: int, info: FrameInfo) -> tuple[ImageSet, ...]:
         """Note a frame that will not come, because it could not be read."""
@@ -96,8 +101,9 @@ class Assembler:
             if key not in self._open and self._is_late(key, info.version):
                 return ()
             closed = self._close_others(key)
-            if info.channel:
-                self._open_set(key, info.version).missing.add((info.channel, info.z))
+            place = (info.channel, info.z)
+            if info.channel in self._channels and not self._has(key, place):
+                self._open_set(key, info.version).missing.add(place)
             return (*closed, *self._close_if_complete(key))
 
     def expired(self) -> tuple[ImageSet, ...]:
@@ -117,6 +123,9 @@ class Assembler:
     def _key(self, segment: int, info: FrameInfo) -> SetKey:
         z = info.z if self._config.z == "each" else None
         return SetKey(segment, info.position, info.t, z)
+
+    def _has(self, key: SetKey, place: tuple[str, int]) -> bool:
+        return key in self._open and place in self._open[key].frames
 
     def _is_late(self, key: SetKey, version: int) -> bool:
         return key not in self._open and self._closed.get(key, 0) >= version

@@ -73,9 +73,9 @@ def _planes(
     image: Pixels | Mapping[str, Pixels], channels: Sequence[str] | None
 ) -> dict[str, Pixels]:
     if isinstance(image, Mapping):
-        planes = {str(name): np.asarray(plane) for name, plane in image.items()}
+        planes = {str(name): _numbers(np.asarray(plane)) for name, plane in image.items()}
     else:
-        planes = _split(np.asarray(image), channels)
+        planes = _split(_numbers(np.asarray(image)), channels)
     shapes = {plane.shape for plane in planes.values()}
     if len(shapes) != 1 or any(len(shape) != 2 or 0 in shape for shape in shapes):
         raise ConfigError(
@@ -84,14 +84,16 @@ def _planes(
     return planes
 
 
-def _split(pixels: Pixels, channels: Sequence[str] | None) -> dict[str, Pixels]:
+def _numbers(pixels: Pixels) -> Pixels:
     if pixels.dtype.kind not in "uifb":
         raise ConfigError(
             f"received pixels of type {pixels.dtype}; allowed are integers and floats"
         )
-    if pixels.dtype == np.bool_:
-        pixels = pixels.astype(np.uint8)
-    if pixels.ndim == 2:
+    return pixels.astype(np.uint8) if pixels.dtype == np.bool_ else pixels
+
+
+def _split(pixels: Pixels, channels: Sequence[str] | None) -> dict[str, Pixels]:
+    if pixels.ndim == 2 and (channels is None or len(channels) == 1):
         return {(channels or ["ch0"])[0]: pixels}
     if pixels.ndim == 3 and channels is not None and len(channels) == pixels.shape[0]:
         return dict(zip(channels, pixels, strict=True))

@@ -196,9 +196,9 @@ def _load_driver(name: str) -> Driver:
     entry = _entries(DRIVERS)[name]
     try:
         function = entry.load()
-    except (ImportError, AttributeError) as error:
-        return Driver(name, None, None, "", problem=str(error))
-    return Driver(name, function, make_model(function, name), _summary(function))
+        return Driver(name, function, make_model(function, name), _summary(function))
+    except Exception as error:  # noqa: BLE001 - a vendor's library may raise anything
+        return Driver(name, None, None, "", problem=str(error) or type(error).__name__)
 
 
 def _signature(

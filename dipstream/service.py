@@ -191,8 +191,10 @@ class LiveRun:
         if self._accounting is None:
             self._engine.join()
             self._seconds = time.monotonic() - self._started
-            with self.source:
+            try:
                 self._accounting = self._engine.close()
+            finally:
+                self.source.__exit__(None, None, None)
         return self._accounting
 
     def objects(self, kind: str | None = None) -> pd.DataFrame:

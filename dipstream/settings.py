@@ -54,7 +54,7 @@ class RunSettings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="DIPSTREAM_", extra="ignore", frozen=True, validate_default=True
+        env_prefix="DIPSTREAM_", extra="forbid", frozen=True, validate_default=True
     )
 
     home: Path = Field(default_factory=default_home)
@@ -100,6 +100,6 @@ def load_settings(**flags: Any) -> RunSettings:
     try:
         return RunSettings(**given)
     except ValidationError as error:
-        raise ConfigError(explain(error, "settings")) from error
+        raise ConfigError(explain(error, "settings", RunSettings)) from error
     except ValueError as error:  # a TOML file that is none
         raise ConfigError(f"dipstream.toml cannot be read: {error}") from error

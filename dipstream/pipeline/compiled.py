@@ -122,7 +122,10 @@ class Pipeline:
             content_hashes=hashes,
             tables=tables,
             labels=labels,
-            estimates=_estimates(images, labels),
+            estimates=_estimates(
+                images,
+                {k: v for k, v in labels.items() if isinstance(self._objects[k], Segmentation)},
+            ),
             states=states,
             segmented_ns=segmented_ns,
         )

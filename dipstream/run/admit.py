@@ -90,9 +90,10 @@ class Admission:
         reason = item.reason if isinstance(item, BadFrame) else _not_finite(item)
         if isinstance(item, BadFrame) or reason:
             # It must not decide what the frames after it are compared with.
-            gap = self._count(item.info.seq) if self._current >= 0 else None
+            gap = self._count(item.info.seq) if self._current in self.sequences else None
             return Admitted(frame_id, item, None, reason=reason, gap=gap)
         opened = self._segment_for(item)
+        self._fresh_counter = False
         gap = self._count(item.info.seq)
         return Admitted(frame_id, item, self._current, self._problem(item), opened, gap)
 
@@ -119,7 +120,7 @@ class Admission:
             return False
         if count is None:
             # The run goes on after a pause: whether the device counted on cannot be known.
-            return self._fresh_counter and self.received == 1 and self._current >= 0
+            return self._fresh_counter
         return seq <= count.last
 
     def _count(self, seq: int | None) -> Gap | None:
@@ -128,6 +129,9 @@ class Admission:
         count = self.sequences.get(self._current)
         if count is None:
             self.sequences[self._current] = SequenceCount(first=seq, last=seq)
+            return None
+        if seq <= count.last:
+            # A refused frame restarts the counter: the next good one opens a segment.
             return None
         missing = seq - count.last - 1
         count.received += 1

@@ -13,7 +13,7 @@ from dipstream.pipeline import Pipeline, Plan
 from dipstream.queue import QueueFullError, SetQueue
 from dipstream.run.admit import Admission, Admitted
 from dipstream.run.log import RunLog
-from dipstream.run.messages import Event, Message, NewFrame, NewSegment, Outcome
+from dipstream.run.messages import LATE, Event, Message, NewFrame, NewSegment, Outcome
 from dipstream.run.tally import Tally
 from dipstream.source import Source
 from dipstream.store import frame_row
@@ -69,6 +69,9 @@ class Capture:
         self._fail = fail
         self._assembler: Assembler | None = None
         self._ended = threading.Event()
+        # Sets are queued in the order in which they are closed, by whichever thread: a worker that
+        # holds a set in an ordered step waits for the ones before it.
+        self._in_order = threading.Lock()
         self._clock = threading.Thread(target=self._tick, name="clock", daemon=True)
 
     @property
@@ -97,8 +100,12 @@ class Capture:
         if segment is not None:
             try:
                 pipeline.rehearse(segment)
-            except StepError as error:
+            except DipstreamError as error:
                 raise ConfigError(f"the corrections do not fit this source: {error}") from error
+            except Exception as error:
+                raise ConfigError(
+                    f"the corrections fail on a blank frame: {type(error).__name__}: {error}"
+                ) from error
         self._assembler = Assembler(
             self._plan.assemble,
             tuple(channels),
@@ -137,7 +144,8 @@ class Capture:
         self._clock.join()
         try:
             if self._assembler is not None:
-                self._enqueue(self._assembler.flush())
+                with self._in_order:
+                    self._enqueue(self._assembler.flush())
         except QueueFullError:
             self._fail(SourceError(_QUEUE_FULL))
         finally:
@@ -174,11 +182,19 @@ class Capture:
         place, reason = _place(item), admitted.reason
         self._tally.warn(f"quarantined: {reason if place in reason else f'{place}: {reason}'}")
         if self._assembler is not None:
-            self._enqueue(self._assembler.skip(self._admission.segment, item.info))
+            with self._in_order:
+                self._enqueue(self._assembler.skip(self._admission.segment, item.info))
 
     def _accept(self, frame_id: int, segment: int, frame: Frame) -> None:
         if self._assembler is None:
-            self.prepare(frame.info.segment)
+            try:
+                self.prepare(frame.info.segment)
+            except DipstreamError as error:
+                row = frame_row(
+                    frame_id, segment, frame.info, state="quarantined", reason=str(error), detail=""
+                )
+                self._send(NewFrame(row))
+                raise
         if self._assembler is None:
             raise StepError("the pipeline could not be prepared")
         self._send(
@@ -186,12 +202,15 @@ class Capture:
                 frame_row(frame_id, segment, frame.info, state="pending", reason="", detail="")
             )
         )
-        assembled = self._assembler.add(segment, frame_id, frame)
-        if assembled.verdict == "late":
-            self._send(Outcome(frame_id, "late", "it came after its image set had been closed"))
-        elif assembled.verdict == "unexpected":
-            self._send(self._unexpected(frame_id, frame.info.channel))
-        self._enqueue(assembled.closed)
+        with self._in_order:
+            assembled = self._assembler.add(segment, frame_id, frame)
+            for earlier in assembled.superseded:
+                self._send(Outcome(earlier, "dropped", "another frame of its place came after it"))
+            if assembled.verdict == "late":
+                self._send(Outcome(frame_id, "late", LATE))
+            elif assembled.verdict == "unexpected":
+                self._send(self._unexpected(frame_id, frame.info.channel))
+            self._enqueue(assembled.closed)
 
     def _unexpected(self, frame_id: int, channel: str) -> Outcome:
         chosen, announced = self._plan.assemble.channels, self._source.info.channels
@@ -206,9 +225,16 @@ class Capture:
         )
 
     def _enqueue(self, image_sets: Iterable[ImageSet]) -> None:
+        full = False
         for image_set in image_sets:
-            for dropped in self._queue.put(image_set):
-                self._drop(dropped, "the queue was full")
+            try:
+                for dropped in self._queue.put(image_set):
+                    self._drop(dropped, "the queue was full")
+            except QueueFullError:
+                full = True
+                self._drop(image_set, "the queue was full, and its policy is to stop")
+        if full:
+            raise QueueFullError
 
     def _tick(self) -> None:
         """Close sets that have waited long enough, and watch the queue."""
@@ -216,7 +242,8 @@ class Capture:
         while not self._ended.wait(timeout=0.1):
             if self._assembler is not None:
                 try:
-                    self._enqueue(self._assembler.expired())
+                    with self._in_order:
+                        self._enqueue(self._assembler.expired())
                 except QueueFullError:
                     self._fail(SourceError(_QUEUE_FULL))
             fill = self._queue.fill

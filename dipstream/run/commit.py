@@ -16,6 +16,7 @@ from dipstream.pipeline import Analysis, Failure, Pipeline, StateCell
 from dipstream.run.labels import save_labels
 from dipstream.run.log import RunLog
 from dipstream.run.messages import (
+    LATE,
     Done,
     Dropped,
     Event,
@@ -35,6 +36,7 @@ from dipstream.store import FrameOutcome, RunFolder, RunWriter, SetRow
 __all__ = ["Committer"]
 
 _BATCH = 256
+_FOCUS = ("focus", "")
 
 
 @dataclass(slots=True, eq=False)
@@ -100,7 +102,7 @@ class Committer:
         self._pipeline: Pipeline | None = None
         self._waiting: dict[int, Done] = {}
         self._waiting_since = 0.0
-        self._focus = FocusWatch()
+        self._focus = FocusWatch(self._states[_FOCUS].state if _FOCUS in self._states else None)
         self._inbox: queue.Queue[Message | None] = queue.Queue(maxsize=4096)
         self.failed = threading.Event()
 
@@ -121,6 +123,10 @@ class Committer:
             except queue.Full:
                 continue
             return
+
+    def keep_focus(self) -> None:
+        """Save what the focus watch remembers, in the transaction that ends the run."""
+        self._writer.save_state(*_FOCUS, segment=-1, set_id=-1, state=self._focus.state())
 
     def run(self) -> None:
         """Commit until `finish`; on a failed write, sets `failed` and raises."""
@@ -143,6 +149,9 @@ class Committer:
             self._publish(result)
             if isinstance(done, Analysis):
                 self._settled()
+        if ready:
+            # What committing and publishing took is not the fault of the set that is awaited.
+            self._waiting_since = time.monotonic()
         return more
 
     def _take(self) -> tuple[list[Message], bool]:
@@ -166,13 +175,15 @@ class Committer:
     ) -> list[tuple[Done, bool]]:
         """Return the sets that may be committed now, and whether each comes in its turn."""
         ready: list[tuple[Done, bool]] = []
+        now = time.monotonic()
+        if not self._waiting:
+            self._waiting_since = now
         for message in messages:
             if isinstance(message, Analysis | Dropped):
                 if message.image_set.set_id < self._next_set_id:
                     ready.append((message, False))  # its turn was given away
                 else:
                     self._waiting[message.image_set.set_id] = message
-        now = time.monotonic()
         while self._waiting:
             if self._next_set_id in self._waiting:
                 ready.append((self._waiting.pop(self._next_set_id), True))
@@ -182,8 +193,6 @@ class Committer:
                 self._next_set_id = min(self._waiting)
             else:
                 break
-        else:
-            self._waiting_since = now
         return ready
 
     def _waited_too_long(self, now: float) -> bool:
@@ -228,6 +237,10 @@ class Committer:
         self._log.write(event.kind, event.message)
 
     def _write_set(self, done: Done, in_turn: bool) -> Result:
+        known = self._writer.set_version(done.image_set.key)
+        if known is not None and done.image_set.version <= known:
+            # The assembler has forgotten that it closed this set long ago; the table has not.
+            return self._write_late(done.image_set)
         if isinstance(done, Dropped):
             return self._write_lost(done.image_set, "dropped", Failure(done.reason))
         if done.failure is not None:
@@ -250,19 +263,18 @@ class Committer:
         for kind in pipeline.track:
             cell = self._states.setdefault((f"track.{kind}", key.place), StateCell())
             live = self._live_tracks.setdefault((kind, key.place), set())
+            before = cell.state if cell.segment == key.segment else None
             if cell.segment not in {-1, key.segment}:
                 # What moved in another segment's pixels cannot be followed in these.
                 linked.events += [(kind, TrackEvent("end", track)) for track in sorted(live)]
-                live.clear()
-            cell.enter(key.segment)
-            state, links = pipeline.link(kind, cell.state, done.tables[kind], done.image_set, free)
+            state, links = pipeline.link(kind, before, done.tables[kind], done.image_set, free)
             linked.cells.append((cell, (f"track.{kind}", key.place), state))
             linked.track_ids[kind] = links.track_ids
             linked.events += [(kind, event) for event in links.events]
             free = max([free, *(event.track_id + 1 for event in links.events)])
         self._next_track_id = free
         for cell, _, state in linked.cells:
-            cell.state = state
+            cell.state, cell.segment = state, key.segment
         for kind, event in linked.events:
             live = self._live_tracks[kind, key.place]
             (live.discard if event.kind == "end" else live.add)(event.track_id)
@@ -341,6 +353,14 @@ class Committer:
             self._tally.warn(f"quarantined: t={image_set.key.t}: {failure.reason}")
         self._log.write(state, failure.reason, set_id=set_id, detail=failure.detail)
         return Result(set_id=set_id, image_set=image_set, failure=failure.reason)
+
+    def _write_late(self, image_set: ImageSet) -> Result:
+        now = time.time_ns()
+        self._writer.finish_frames(
+            [FrameOutcome(i, "late", None, now, reason=LATE) for i in image_set.frame_ids]
+        )
+        self._tally.finish("late", len(image_set.frames))
+        return Result(set_id=image_set.set_id, image_set=image_set, failure=LATE)
 
     def _judge(self, frame: Frame, quality: Quality) -> Quality:
         info = frame.info

@@ -174,8 +174,10 @@ class Engine:
     def abort(self, reason: str = "stopped at once") -> None:
         """Take no more frames and drop what waits; each dropped frame's row says so."""
         self.stop(reason)
-        for image_set in self._queue.clear():
-            self._drop(image_set, reason)
+        # The last worker must not close the committer's inbox before these are in it.
+        with self._guard:
+            for image_set in self._queue.clear():
+                self._drop(image_set, reason)
 
     def join(self, timeout_s: float | None = None) -> bool:
         """Wait until the run has ended; return whether it has."""
@@ -187,7 +189,12 @@ class Engine:
     def close(self) -> Accounting:
         """Write how the run ended, from the book, and let go of everything."""
         with self._opened:
-            return self._conclude()
+            try:
+                return self._conclude()
+            except (DipstreamError, OSError) as error:
+                text = f"how the run ended could not be written: {error}"
+                self._error = self._error or StoreError(text)
+                return replace(self._tally.accounting(), problems=(text,))
 
     def status(self) -> Status:
         """Return how the run stands."""
@@ -295,6 +302,7 @@ class Engine:
             return self._tally.accounting()
         with self._writer.transaction():
             self._writer.add_event(time.time_ns(), state, reason or "the source has ended")
+            self._committer.keep_focus()
         accounting = self._balance()
         self._log.write(state, reason, **accounting.frames())
         self._writer.checkpoint()

@@ -8,7 +8,19 @@ from dipstream.frame import ImageSet, Segment
 from dipstream.pipeline import Analysis, Pipeline
 from dipstream.run.admit import Gap
 
-__all__ = ["Done", "Dropped", "Event", "Message", "NewFrame", "NewSegment", "Outcome", "Ready"]
+__all__ = [
+    "LATE",
+    "Done",
+    "Dropped",
+    "Event",
+    "Message",
+    "NewFrame",
+    "NewSegment",
+    "Outcome",
+    "Ready",
+]
+
+LATE = "it came after its image set had been closed"
 
 
 @dataclass(frozen=True, slots=True)

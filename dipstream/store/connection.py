@@ -7,7 +7,7 @@ closes a file of the same name.
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -48,10 +48,14 @@ class Connection:
             self._dbapi = adbc_driver_sqlite.dbapi.connect(uri, autocommit=True)
         except adbc_driver_manager.Error as error:
             raise StoreError(f"the table {path} cannot be opened: {error}") from error
-        if not read_only:
-            self.execute("PRAGMA journal_mode = WAL")
-            self.execute(f"PRAGMA synchronous = {'FULL' if durability == 'full' else 'NORMAL'}")
-        self.execute("PRAGMA busy_timeout = 10000")
+        try:
+            if not read_only:
+                self.execute("PRAGMA journal_mode = WAL")
+                self.execute(f"PRAGMA synchronous = {'FULL' if durability == 'full' else 'NORMAL'}")
+            self.execute("PRAGMA busy_timeout = 10000")
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -75,7 +79,9 @@ class Connection:
         try:
             yield
         except BaseException:
-            self.execute("ROLLBACK")
+            # SQLite has rolled back by itself after some errors, a full disk for one.
+            with suppress(StoreError):
+                self.execute("ROLLBACK")
             raise
         self.execute("COMMIT")
 

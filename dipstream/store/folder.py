@@ -5,6 +5,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -143,7 +144,8 @@ def list_runs(home: Path) -> Iterator[tuple[RunFolder, RunRecord]]:
     found = []
     for path in (home / "runs").glob("*/run.json"):
         folder = RunFolder(path.parent)
-        found.append((folder.read(), folder))
+        with suppress(StoreError):
+            found.append((folder.read(), folder))
     for record, folder in sorted(found, key=lambda one: one[0].created_ns, reverse=True):
         yield folder, record
 

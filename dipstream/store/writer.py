@@ -39,18 +39,18 @@ class RunWriter:
     """
 
     def __init__(self, path: Path, durability: str = "full") -> None:
-        new = not path.exists()
         self._connection = Connection(path, durability=durability)
         self._objects: dict[str, Schema] = {}
-        if new:
-            with self.transaction():
-                for statement in schema.create_fixed():
-                    self._connection.execute(statement)
-                for name, one in {**schema.TABLES, "tracks": schema.TRACKS}.items():
-                    self._describe(name, one)
-        self._check_version(path)
-        self._next_event = self._max("events", "event_id") + 1
-        self._next_track_event = self._max("track_events", "event_id") + 1
+        try:
+            # A run that was killed at once has left a file without tables.
+            if not self._connection.execute("SELECT 1 FROM sqlite_master LIMIT 1"):
+                self._create()
+            self._check_version(path)
+            self._next_event = self._max("events", "event_id") + 1
+            self._next_track_event = self._max("track_events", "event_id") + 1
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close; may be called twice."""
@@ -106,25 +106,34 @@ class RunWriter:
             f"UPDATE frames SET {assignments} WHERE frame_id = ?", pa.table(table)
         )
 
+    def set_version(self, key: SetKey) -> int | None:
+        """Return the content version of the set of this key, or None if there is none."""
+        known = self._find_set(key)
+        return None if known is None else known[1]
+
     def claim_set(self, set_id: int, key: SetKey) -> tuple[int, int]:
         """Return the number and content version this set is to be written under.
 
         A key that is in the table already is superseded: its rows are removed in the transaction
         that will write the new ones, under the old number and the next content version.
         """
+        known = self._find_set(key)
+        if known is None:
+            return set_id, 1
+        old_id, version = known
+        self._connection.execute("DELETE FROM image_sets WHERE set_id = ?", (old_id,))
+        for kind in self._objects:
+            table = quoted(schema.objects_table(kind))
+            self._connection.execute(f"DELETE FROM {table} WHERE set_id = ?", (old_id,))
+        return old_id, version + 1
+
+    def _find_set(self, key: SetKey) -> tuple[int, int] | None:
         known = self._connection.execute(
             "SELECT set_id, content_version FROM image_sets "
             "WHERE segment = ? AND position = ? AND t = ? AND coalesce(z, -1) = ?",
             (key.segment, key.position, key.t, -1 if key.z is None else key.z),
         )
-        if not known:
-            return set_id, 1
-        old_id, version = known[0]
-        self._connection.execute("DELETE FROM image_sets WHERE set_id = ?", (old_id,))
-        for kind in self._objects:
-            table = quoted(schema.objects_table(kind))
-            self._connection.execute(f"DELETE FROM {table} WHERE set_id = ?", (old_id,))
-        return int(old_id), int(version) + 1
+        return (int(known[0][0]), int(known[0][1])) if known else None
 
     def add_set(self, set_id: int, version: int, row: SetRow) -> None:
         """Write the row of an image set and its track events."""
@@ -277,6 +286,13 @@ class RunWriter:
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the table, outside any transaction."""
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _create(self) -> None:
+        with self.transaction():
+            for statement in schema.create_fixed():
+                self._connection.execute(statement)
+            for name, one in {**schema.TABLES, "tracks": schema.TRACKS}.items():
+                self._describe(name, one)
 
     def _describe(self, table: str, columns: Schema) -> None:
         rows = [
