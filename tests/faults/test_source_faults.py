@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from dipstream.errors import ConfigError
 from dipstream.service import start
@@ -282,3 +283,47 @@ def test_a_run_goes_on_with_its_tracks(
     assert book(second, runs[1][1]) == {"analysed": 6}
     assert second.frames()["frame_id"].tolist() == list(range(6))
     assert second.tracks()["n_objects"].tolist() == [6, 6]
+
+
+def test_a_frame_that_is_later_than_anybody_remembers_changes_nothing(
+    run: Any, make_frame: Any, to_end: Any, book: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dipstream.assemble._REMEMBERED", 1)
+    channels = ("DAPI", "GFP")
+    live = run([*pairs(make_frame, 4), make_frame(0)], channels=channels)
+    assert book(live, to_end(live)) == {"analysed": 8, "late": 1}
+    sets = live.reader.image_sets()
+    assert sets["content_version"].tolist() == [1] * 4
+    assert sets["partial"].tolist() == [0] * 4
+    assert live.objects()["intensity_mean_GFP"].notna().all()
+
+
+def test_tracks_end_with_their_segment(run: Any, make_frame: Any, to_end: Any, book: Any) -> None:
+    other = np.zeros((30, 40), "uint16")
+    other[5:10, 5:10] = 200
+    script = [make_frame(0), make_frame(1), make_frame(2, pixels=other), make_frame(3)]
+    live = run(script, on_change="segment")
+    assert book(live, to_end(live)) == {"analysed": 4}
+    tracks = live.tracks()
+    assert tracks["n_objects"].tolist() == [2, 2, 1, 1, 1]
+    assert tracks["ended"].tolist() == [1, 1, 1, 0, 0]
+    ends = live.reader.table("track_events", where="kind = 'end'")
+    assert ends["set_id"].tolist() == [2, 2, 3]
+
+
+def test_focus_is_remembered_when_a_run_goes_on(
+    scripted: Any, make_frame: Any, plan: Any, to_end: Any
+) -> None:
+    sharp = np.zeros((64, 64), "uint16")
+    sharp[8:56:8, 8:56] = 500
+    blurred = ndimage.gaussian_filter(sharp.astype(float), 3).astype("uint16")
+    pictures = [sharp] * 6, [blurred]
+    t = 0
+    for part in pictures:
+        frames = []
+        for pixels in part:
+            frames.append(make_frame(t, pixels=pixels))
+            t += 1
+        live = start(scripted(frames), plan(), go_on=True, durability="normal")
+        to_end(live)
+    assert live.frames()["flags"].tolist() == ["", "", "", "", "", "", "out_of_focus"]
