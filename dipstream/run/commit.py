@@ -5,15 +5,14 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from dipstream.errors import StepError
 from dipstream.frame import Frame, ImageSet
 from dipstream.pipeline import Analysis, Failure, Pipeline, StateCell
 from dipstream.run.labels import save_labels
+from dipstream.run.linking import Linked, Linker
 from dipstream.run.log import RunLog
 from dipstream.run.messages import (
     LATE,
@@ -26,29 +25,16 @@ from dipstream.run.messages import (
     Outcome,
     Ready,
 )
+from dipstream.run.order import InOrder
 from dipstream.run.result import Result
 from dipstream.run.tally import Tally
-from dipstream.steps.objects import TrackEvent
 from dipstream.steps.quality import FocusWatch, Quality
-from dipstream.steps.step import State
 from dipstream.store import FrameOutcome, RunFolder, RunWriter, SetRow
 
 __all__ = ["Committer"]
 
 _BATCH = 256
 _FOCUS = ("focus", "")
-
-
-@dataclass(slots=True, eq=False)
-class _Linked:
-    track_ids: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)
-    events: list[tuple[str, TrackEvent]] = field(default_factory=list)
-    cells: list[tuple[StateCell, tuple[str, str], State]] = field(default_factory=list)
-
-    @property
-    def states(self) -> dict[tuple[str, str], State]:
-        """The trackers' new states, by (step, place)."""
-        return {key: state for _, key, state in self.cells}
 
 
 class Committer:
@@ -89,20 +75,15 @@ class Committer:
     ) -> None:
         self._folder = folder
         self._writer = writer
-        self._next_set_id = first_set_id
-        self._next_track_id = next_track_id
-        self._states = dict(states)
-        self._live_tracks = writer.live_tracks()
-        self._reorder_s = reorder_s
+        self._order = InOrder(first_set_id, reorder_s)
+        self._linker = Linker(states, writer.live_tracks(), next_track_id)
         self._save_label_images = save_label_images
         self._tally = tally
         self._log = log
         self._publish = publish
         self._settled = settled
         self._pipeline: Pipeline | None = None
-        self._waiting: dict[int, Done] = {}
-        self._waiting_since = 0.0
-        self._focus = FocusWatch(self._states[_FOCUS].state if _FOCUS in self._states else None)
+        self._focus = FocusWatch(states[_FOCUS].state if _FOCUS in states else None)
         self._inbox: queue.Queue[Message | None] = queue.Queue(maxsize=4096)
         self.failed = threading.Event()
 
@@ -139,7 +120,10 @@ class Committer:
 
     def _commit_next(self) -> bool:
         messages, more = self._take()
-        ready = self._in_order(messages, everything=not more)
+        for message in messages:
+            if isinstance(message, Analysis | Dropped):
+                self._order.add(message)
+        ready = self._order.take(everything=not more)
         results: list[Result] = []
         if messages or ready:
             with self._writer.transaction():
@@ -150,8 +134,7 @@ class Committer:
             if isinstance(done, Analysis):
                 self._settled()
         if ready:
-            # What committing and publishing took is not the fault of the set that is awaited.
-            self._waiting_since = time.monotonic()
+            self._order.restart()
         return more
 
     def _take(self) -> tuple[list[Message], bool]:
@@ -169,34 +152,6 @@ class Committer:
             except queue.Empty:
                 return messages, True
         return messages, False
-
-    def _in_order(
-        self, messages: Sequence[Message], *, everything: bool
-    ) -> list[tuple[Done, bool]]:
-        """Return the sets that may be committed now, and whether each comes in its turn."""
-        ready: list[tuple[Done, bool]] = []
-        now = time.monotonic()
-        if not self._waiting:
-            self._waiting_since = now
-        for message in messages:
-            if isinstance(message, Analysis | Dropped):
-                if message.image_set.set_id < self._next_set_id:
-                    ready.append((message, False))  # its turn was given away
-                else:
-                    self._waiting[message.image_set.set_id] = message
-        while self._waiting:
-            if self._next_set_id in self._waiting:
-                ready.append((self._waiting.pop(self._next_set_id), True))
-                self._next_set_id += 1
-                self._waiting_since = now
-            elif everything or self._waited_too_long(now):
-                self._next_set_id = min(self._waiting)
-            else:
-                break
-        return ready
-
-    def _waited_too_long(self, now: float) -> bool:
-        return self._reorder_s is not None and now - self._waiting_since > self._reorder_s
 
     def _write(self, messages: Sequence[Message]) -> None:
         rows = [message.row for message in messages if isinstance(message, NewFrame)]
@@ -245,42 +200,16 @@ class Committer:
             return self._write_lost(done.image_set, "dropped", Failure(done.reason))
         if done.failure is not None:
             return self._write_lost(done.image_set, "quarantined", done.failure)
-        linked = _Linked()
-        if in_turn and done.image_set.version == 1:
+        linked = Linked()
+        if in_turn and done.image_set.version == 1 and self._pipeline is not None:
             try:
-                linked = self._link(done)
+                linked = self._linker.link(self._pipeline, done)
             except Exception as error:  # noqa: BLE001 - a plug-in's tracker may raise anything
                 failure = Failure(_reason(error), traceback.format_exc())
                 return self._write_lost(done.image_set, "quarantined", failure)
         return self._write_analysis(done, linked)
 
-    def _link(self, done: Analysis) -> _Linked:
-        linked = _Linked()
-        pipeline = self._pipeline
-        if pipeline is None:
-            raise StepError("an image set arrived before its pipeline was ready")
-        key, free = done.image_set.key, self._next_track_id
-        for kind in pipeline.track:
-            cell = self._states.setdefault((f"track.{kind}", key.place), StateCell())
-            live = self._live_tracks.setdefault((kind, key.place), set())
-            before = cell.state if cell.segment == key.segment else None
-            if cell.segment not in {-1, key.segment}:
-                # What moved in another segment's pixels cannot be followed in these.
-                linked.events += [(kind, TrackEvent("end", track)) for track in sorted(live)]
-            state, links = pipeline.link(kind, before, done.tables[kind], done.image_set, free)
-            linked.cells.append((cell, (f"track.{kind}", key.place), state))
-            linked.track_ids[kind] = links.track_ids
-            linked.events += [(kind, event) for event in links.events]
-            free = max([free, *(event.track_id + 1 for event in links.events)])
-        self._next_track_id = free
-        for cell, _, state in linked.cells:
-            cell.state, cell.segment = state, key.segment
-        for kind, event in linked.events:
-            live = self._live_tracks[kind, key.place]
-            (live.discard if event.kind == "end" else live.add)(event.track_id)
-        return linked
-
-    def _write_analysis(self, done: Analysis, linked: _Linked) -> Result:
+    def _write_analysis(self, done: Analysis, linked: Linked) -> Result:
         image_set = done.image_set
         set_id, version = self._writer.claim_set(image_set.set_id, image_set.key)
         now = time.time_ns()
