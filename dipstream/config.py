@@ -28,7 +28,11 @@ __all__ = [
 ]
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_RESERVED = {"frames", "image_sets", "tracks", "track_events", "events", "columns", "segments"}
+_RESERVED = {
+    *("frames", "image_sets", "tracks", "track_events", "events", "columns", "segments"),
+    "ordered_state",
+}
+_RESERVED_STARTS = ("sqlite_", "objects_")
 
 
 class FrozenModel(BaseModel):
@@ -132,12 +136,7 @@ class PipelineFile(FrozenModel):
 
     @model_validator(mode="after")
     def _names(self) -> Self:
-        for name in self.objects:
-            if not _NAME.fullmatch(name) or name in _RESERVED:
-                raise ValueError(
-                    f"objects cannot be called {name!r}; use letters, digits and _, starting "
-                    f"with a letter, and none of {', '.join(sorted(_RESERVED))}"
-                )
+        _check_table_names(list(self.objects))
         segmented = [name for name, one in self.objects.items() if isinstance(one, ObjectConfig)]
         for name, one in self.objects.items():
             if isinstance(one, RingConfig) and one.around not in segmented:
@@ -153,16 +152,33 @@ class PipelineFile(FrozenModel):
         return self
 
 
+def _check_table_names(names: list[str]) -> None:
+    """Refuse names of objects that cannot be names of tables; SQL ignores upper and lower case."""
+    for name in names:
+        folded = name.casefold()
+        taken = folded in _RESERVED or folded.startswith(_RESERVED_STARTS)
+        if not _NAME.fullmatch(name) or taken:
+            raise ValueError(
+                f"objects cannot be called {name!r}; use letters, digits and _, starting with a "
+                f"letter, none of {', '.join(sorted(_RESERVED))}, and no name that starts with "
+                f"{' or '.join(_RESERVED_STARTS)}"
+            )
+        if sum(other.casefold() == folded for other in names) > 1:
+            raise ValueError(f"two kinds of objects are called {name!r}; give each its own name")
+
+
 class _Loader(yaml.SafeLoader):
     """Safe YAML that also refuses a key written twice, which YAML would silently overwrite."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
+        seen = []
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} stands here twice", node.start_mark
+                    None, None, f"the key {key!r} stands here a second time", key_node.start_mark
                 )
+            seen.append(key)
         return super().construct_mapping(node, deep=deep)
 
 
@@ -180,8 +196,9 @@ def parse_pipeline(text: str, name: str = "pipeline") -> PipelineFile:
     except yaml.YAMLError as error:
         raise ConfigError(f"{name} is no valid YAML: {error}. Mend the file") from error
     if not isinstance(raw, dict):
+        found = "is empty" if raw is None else f"holds {type(raw).__name__}, not a mapping"
         raise ConfigError(
-            f"{name} holds {type(raw).__name__}, not a mapping; a pipeline file starts with "
+            f"{name} {found}; a pipeline file starts with "
             "`dipstream: 1` and has `objects:`, `measure:` and `track:`"
         )
     if "dipstream" not in raw:
@@ -226,9 +243,9 @@ def find_pipeline(name_or_path: str | Path) -> Path:
 
 
 def near(word: str, allowed: Sequence[str]) -> str:
-    """Return ``". Did you mean …?"`` if one of the allowed words is near, else nothing."""
+    """Return ``" (did you mean …?)"`` if one of the allowed words is near, else nothing."""
     matches = difflib.get_close_matches(word, allowed, n=2, cutoff=0.6)
-    return f". Did you mean {' or '.join(matches)}?" if matches else ""
+    return f" (did you mean {' or '.join(matches)}?)" if matches else ""
 
 
 def explain(error: ValidationError, subject: str, model: type[BaseModel] | None = None) -> str:
@@ -238,12 +255,12 @@ def explain(error: ValidationError, subject: str, model: type[BaseModel] | None 
 
 def _explain_one(one: dict[str, Any], subject: str, model: type[BaseModel] | None) -> str:
     location = [str(part) for part in one["loc"]]
-    where = f"{subject}: " + (".".join(location) or "the whole")
+    where = f"{subject}: " + ".".join(location) if location else subject
     kind, received = one["type"], one.get("input")
     if kind == "extra_forbidden":
         allowed = list(model.model_fields) if model is not None and len(location) == 1 else []
         listing = f"; allowed are {', '.join(allowed) or 'no parameters at all'}" if model else ""
-        return f"{where} is not known{listing}{near(location[-1], allowed)}"
+        return f"{where} is not known{near(location[-1], allowed)}{listing}"
     if kind == "missing":
         return f"{where} is missing; it must be given"
     if kind == "value_error":

@@ -6,7 +6,6 @@ Every message says what was received, what is allowed and what to do about it.
 __all__ = [
     "ConfigError",
     "DipstreamError",
-    "MissingExtraError",
     "ReadError",
     "SourceError",
     "StepError",
@@ -36,7 +35,3 @@ class StepError(DipstreamError):
 
 class StoreError(DipstreamError):
     """The run's table cannot be written or read."""
-
-
-class MissingExtraError(DipstreamError):
-    """An optional dependency is not installed; the message names the extra."""

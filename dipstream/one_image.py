@@ -57,6 +57,10 @@ def analyze(
     StepError
         If the image holds NaN or infinite values, or a step cannot work on it.
     """
+    if pixel_um is not None and not (np.isfinite(pixel_um) and pixel_um > 0):
+        raise ConfigError(f"received pixel_um={pixel_um}; give the side of a pixel in µm, above 0")
+    if bit_depth is not None and not 1 <= bit_depth <= 64:
+        raise ConfigError(f"received bit_depth={bit_depth}; allowed are 1 to 64 bits")
     plan = pipeline if isinstance(pipeline, Plan) else open_plan(pipeline)
     planes = _planes(image, channels)
     line = plan.compile(list(planes))

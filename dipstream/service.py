@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import pandas as pd
 
-from dipstream.errors import DipstreamError
+from dipstream.errors import ConfigError, DipstreamError
 from dipstream.pipeline import Plan, open_plan
 from dipstream.run import Accounting, Engine, Result, Status
 from dipstream.settings import RunSettings, load_settings
@@ -86,6 +86,8 @@ def start(
     ConfigError, SourceError, StoreError
         If it cannot start; nothing is left behind then.
     """
+    if frames is not None and frames < 1:
+        raise ConfigError(f"received frames={frames}; give at least 1, or None for no limit")
     plan = pipeline if isinstance(pipeline, Plan) else open_plan(pipeline)
     chosen = load_settings(**settings)
     if not isinstance(source, Source):
@@ -174,6 +176,10 @@ class LiveRun:
         """Return how the run stands."""
         return self._engine.status()
 
+    def warnings_after(self, seen: int) -> tuple[list[str], int, int]:
+        """Return the warnings after the first `seen`, how many are lost, and the new count."""
+        return self._engine.warnings_after(seen)
+
     def stop(self, reason: str = "asked to stop") -> None:
         """Take no more frames; what was admitted is still analysed."""
         self._engine.stop(reason)
@@ -215,11 +221,12 @@ class LiveRun:
         book = self.reader.summary()
         status = self.status()
         analysed_now = status.accounting.analysed
+        state, reason = self._engine.outcome
         return {
             "run_id": self.run_id,
             "folder": str(self.folder),
-            "state": self.reader.record.state,
-            "reason": self.reader.record.reason,
+            "state": state,
+            "reason": reason,
             **accounting.frames(),
             "gap": accounting.gap,
             "ignored_files": status.ignored,

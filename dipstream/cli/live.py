@@ -91,18 +91,18 @@ def _follow_live(
 def _follow_plain(run: LiveRun, interrupted: Callable[[], int], score: LiveScore | None) -> None:
     said = time.monotonic()
     typer.echo(f"run {run.run_id} in {run.folder}", err=True)
-    warned: set[str] = set()
+    seen = 0
     for status in _until_end(run, interrupted, 0.2):
         if score is not None:
             score.update()
-        for warning in status.warnings:
-            if warning not in warned:
-                warned.add(warning)
-                typer.echo(f"warning: {warning}", err=True)
+        fresh, lost, seen = run.warnings_after(seen)
+        for warning in fresh:
+            typer.echo(f"warning: {warning}", err=True)
+        if lost:
+            typer.echo(f"warning: and {lost} more; they are in the run's table", err=True)
         if time.monotonic() - said >= _PLAIN_EVERY_S:
             said = time.monotonic()
             typer.echo(plain_line(status), err=True)
-            warned &= set(status.warnings)
 
 
 def _until_end(run: LiveRun, interrupted: Callable[[], int], every_s: float) -> Iterator[Status]:

@@ -10,7 +10,7 @@ import xxhash
 
 from dipstream.config import RingConfig, near
 from dipstream.errors import ConfigError, StepError
-from dipstream.frame import ImageSet, Pixels, Segment
+from dipstream.frame import Frame, FrameInfo, ImageSet, Pixels, Segment, SetKey
 from dipstream.pipeline.analysis import Analysis, FreshStates, Ordered
 from dipstream.pipeline.keys import KEY_COLUMNS, key_values
 from dipstream.registry import Step
@@ -23,6 +23,8 @@ from dipstream.steps.step import State
 from dipstream.table import Column, RowBatch, Schema
 
 __all__ = ["BoundStep", "Pipeline", "Segmentation"]
+
+_CORNER = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,18 +133,21 @@ class Pipeline:
         )
 
     def rehearse(self, segment: Segment) -> None:
-        """Try the corrections on a blank frame; raises `ConfigError` or `StepError`.
+        """Go through everything on a blank image set, to see what cannot work before it has to.
 
-        A reference file that does not fit is noticed here, before the first frame.
+        Raises whatever the steps raise: a reference file that does not fit, µm without a known
+        pixel size. After the corrections a corner is enough.
         """
         blank = np.zeros(segment.shape, segment.dtype)
-        for channel in self.channels:
-            image = Image(
-                blank, channel=channel, bit_depth=segment.bit_depth, pixel_um=segment.pixel_um
-            )
-            for bound in self._correct:
-                if not bound.ordered and (bound.only is None or channel in bound.only):
-                    image = bound(image)
+        frames = tuple(Frame(blank, FrameInfo(segment, channel)) for channel in self.channels)
+        key = SetKey(0, "0", 0, 0)
+        image_set = ImageSet(0, key, frames, tuple(range(len(frames))), self.channels)
+        images, _ = self._corrected(image_set, FreshStates())
+        corners = {n: i.with_pixels(i.pixels[..., :_CORNER, :_CORNER]) for n, i in images.items()}
+        for kind, labels in self._segmented(corners).items():
+            rows = self._rows(kind, labels, corners, image_set)
+            if kind in self.track:
+                self.link(kind, None, rows, image_set, 1)
 
     def link(
         self, kind: str, state: State | None, rows: RowBatch, image_set: ImageSet, free_id: int

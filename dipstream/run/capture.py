@@ -96,16 +96,11 @@ class Capture:
             )
         pipeline = self._plan.compile(channels)
         if segment is None and info.shape is not None and info.dtype is not None:
-            segment = Segment(info.shape, info.dtype, pixel_um=info.pixel_um)
+            segment = Segment(
+                info.shape, info.dtype, pixel_um=info.pixel_um, bit_depth=info.bit_depth
+            )
         if segment is not None:
-            try:
-                pipeline.rehearse(segment)
-            except DipstreamError as error:
-                raise ConfigError(f"the corrections do not fit this source: {error}") from error
-            except Exception as error:
-                raise ConfigError(
-                    f"the corrections fail on a blank frame: {type(error).__name__}: {error}"
-                ) from error
+            self._rehearse(pipeline, segment)
         self._assembler = Assembler(
             self._plan.assemble,
             tuple(channels),
@@ -114,6 +109,17 @@ class Capture:
             clock=time.monotonic,
         )
         self._ready(pipeline)
+
+    def _rehearse(self, pipeline: Pipeline, segment: Segment) -> None:
+        try:
+            pipeline.rehearse(segment)
+        except DipstreamError as error:
+            raise ConfigError(f"the pipeline does not fit this source: {error}") from error
+        except Exception as error:  # noqa: BLE001 - it may well take other frames
+            text = f"the pipeline fails on a blank frame: {type(error).__name__}: {error}"
+            self._log.write("warning", text, detail=traceback.format_exc())
+            self._tally.warn(text)
+            self._send(Event("warning", text))
 
     def run(self) -> None:
         """Take frames until the source ends, then close what is open."""

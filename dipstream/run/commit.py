@@ -76,7 +76,7 @@ class Committer:
         self._folder = folder
         self._writer = writer
         self._order = InOrder(first_set_id, reorder_s)
-        self._linker = Linker(states, writer.live_tracks(), next_track_id)
+        self._linker = Linker(states, writer.live_tracks(), writer.tracked_until(), next_track_id)
         self._save_label_images = save_label_images
         self._tally = tally
         self._log = log
@@ -195,13 +195,16 @@ class Committer:
         known = self._writer.set_version(done.image_set.key)
         if known is not None and done.image_set.version <= known:
             # The assembler has forgotten that it closed this set long ago; the table has not.
-            return self._write_late(done.image_set)
+            return self._write_aside(done.image_set, "late", LATE)
+        if isinstance(done, Dropped) and known is not None:
+            # What was measured stays, until something is measured in its place.
+            return self._write_aside(done.image_set, "dropped", done.reason)
         if isinstance(done, Dropped):
             return self._write_lost(done.image_set, "dropped", Failure(done.reason))
         if done.failure is not None:
             return self._write_lost(done.image_set, "quarantined", done.failure)
         linked = Linked()
-        if in_turn and done.image_set.version == 1 and self._pipeline is not None:
+        if in_turn and known is None and self._pipeline is not None:
             try:
                 linked = self._linker.link(self._pipeline, done)
             except Exception as error:  # noqa: BLE001 - a plug-in's tracker may raise anything
@@ -216,8 +219,9 @@ class Committer:
         flags: dict[str, tuple[str, ...]] = {}
         outcomes = []
         for i, frame in enumerate(image_set.frames):
-            quality = self._judge(frame, done.quality[i])
-            flags[frame.info.channel] = quality.flags
+            quality = self._judge(frame, done.quality[i], image_set.key.segment)
+            channel = frame.info.channel
+            flags[channel] = tuple(dict.fromkeys((*flags.get(channel, ()), *quality.flags)))
             outcomes.append(_analysed(done, i, quality, set_id, now))
         counts = {kind: len(rows) for kind, rows in done.tables.items()}
         self._writer.add_set(
@@ -283,17 +287,20 @@ class Committer:
         self._log.write(state, failure.reason, set_id=set_id, detail=failure.detail)
         return Result(set_id=set_id, image_set=image_set, failure=failure.reason)
 
-    def _write_late(self, image_set: ImageSet) -> Result:
+    def _write_aside(self, image_set: ImageSet, state: str, reason: str) -> Result:
+        """Answer for frames without touching the image set that the table has."""
         now = time.time_ns()
         self._writer.finish_frames(
-            [FrameOutcome(i, "late", None, now, reason=LATE) for i in image_set.frame_ids]
+            [FrameOutcome(i, state, None, now, reason=reason) for i in image_set.frame_ids]
         )
-        self._tally.finish("late", len(image_set.frames))
-        return Result(set_id=image_set.set_id, image_set=image_set, failure=LATE)
+        self._tally.finish(state, len(image_set.frames))
+        return Result(set_id=image_set.set_id, image_set=image_set, failure=reason)
 
-    def _judge(self, frame: Frame, quality: Quality) -> Quality:
+    def _judge(self, frame: Frame, quality: Quality, segment: int) -> Quality:
         info = frame.info
-        judged = self._focus.judge(info.position, info.channel, quality)
+        # Only like is compared with like: the same camera settings, position, plane and channel.
+        place = f"{segment} {info.z} {info.position}"
+        judged = self._focus.judge(place, info.channel, quality)
         for flag in judged.flags:
             words = flag.replace("_", " ")
             self._tally.warn(f"{words}: {info.channel}, position {info.position}, t={info.t}")

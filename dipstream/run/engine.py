@@ -21,7 +21,7 @@ from dipstream.run.tally import Tally
 from dipstream.run.turns import Turns
 from dipstream.settings import Policy, RunSettings
 from dipstream.source import ResumableSource, Source, SourceEvent
-from dipstream.store import RunFolder, RunLock, RunWriter
+from dipstream.store import RunFolder, RunLock, RunState, RunWriter
 
 __all__ = ["Engine"]
 
@@ -146,6 +146,15 @@ class Engine:
         return self._pipeline
 
     @property
+    def outcome(self) -> tuple[RunState, str]:
+        """How the run stands or ended, and why."""
+        if self._error is not None:
+            return "failed", str(self._error)
+        if self.running:
+            return "running", ""
+        return ("stopped", self._reason) if self._reason else ("finished", "")
+
+    @property
     def error(self) -> DipstreamError | None:
         """Why the run failed, if it did."""
         return self._error
@@ -168,7 +177,8 @@ class Engine:
 
     def stop(self, reason: str = "asked to stop") -> None:
         """Take no more frames; everything admitted is still analysed."""
-        self._reason = self._reason or reason
+        if not self._threads or self._threads[-1].is_alive():
+            self._reason = self._reason or reason
         self._source.stop()
 
     def abort(self, reason: str = "stopped at once") -> None:
@@ -177,6 +187,7 @@ class Engine:
         # The last worker must not close the committer's inbox before these are in it.
         with self._guard:
             for image_set in self._queue.clear():
+                self._reason = self._reason or reason
                 self._drop(image_set, reason)
 
     def join(self, timeout_s: float | None = None) -> bool:
@@ -195,6 +206,9 @@ class Engine:
                 text = f"how the run ended could not be written: {error}"
                 self._error = self._error or StoreError(text)
                 return replace(self._tally.accounting(), problems=(text,))
+            finally:
+                if self._log.problem:
+                    self._tally.warn(self._log.problem)
 
     def status(self) -> Status:
         """Return how the run stands."""
@@ -214,6 +228,10 @@ class Engine:
             warnings=self._tally.warnings(),
             last={} if last is None else {"t": last.t, "position": last.position, **last.counts()},
         )
+
+    def warnings_after(self, seen: int) -> tuple[list[str], int, int]:
+        """Return what `Tally.warnings_after` says."""
+        return self._tally.warnings_after(seen)
 
     def _work(self) -> None:
         try:
@@ -295,8 +313,7 @@ class Engine:
             self._queue.close()
 
     def _conclude(self) -> Accounting:
-        state = "failed" if self._error else "stopped" if self._reason else "finished"
-        reason = str(self._error) if self._error else self._reason
+        state, reason = self.outcome
         if self._committer.failed.is_set():
             self._folder.update(state=state, reason=reason, ended_ns=time.time_ns())
             return self._tally.accounting()

@@ -10,7 +10,7 @@ from dipstream.run.result import Accounting
 
 __all__ = ["Tally"]
 
-_RECENT = 500
+_RECENT, _SHOWN, _KEPT = 500, 5, 1000
 
 
 class Tally:
@@ -25,7 +25,9 @@ class Tally:
         self.objects: Counter[str] = Counter()
         self._lags_ms: deque[float] = deque(maxlen=_RECENT)
         self._commits: deque[tuple[float, int]] = deque(maxlen=_RECENT)
-        self._warnings: deque[str] = deque(maxlen=5)
+        self._warnings: deque[str] = deque(maxlen=_SHOWN)
+        self._said: deque[str] = deque(maxlen=_KEPT)
+        self._said_in_all = 0
         self.started = time.monotonic()
 
     def receive(self) -> None:
@@ -56,12 +58,25 @@ class Tally:
         with self._lock:
             if text in self._warnings:
                 self._warnings.remove(text)
+            else:
+                self._said.append(text)
+                self._said_in_all += 1
             self._warnings.append(text)
 
     def warnings(self) -> tuple[str, ...]:
         """Return the newest warnings, newest last."""
         with self._lock:
             return tuple(self._warnings)
+
+    def warnings_after(self, seen: int) -> tuple[list[str], int, int]:
+        """Return the warnings after the first `seen`, how many of them are lost, and the new count.
+
+        Only the newest thousand are kept; a warning that is still shown is not said again.
+        """
+        with self._lock:
+            fresh = self._said_in_all - seen
+            kept = list(self._said)[-fresh:] if fresh else []
+            return kept, fresh - len(kept), self._said_in_all
 
     def accounting(self) -> Accounting:
         """Return the counts as they stand."""

@@ -2,7 +2,7 @@
 
 from dipstream.store.connection import check_sqlite, sqlite_version
 from dipstream.store.export import check_export, export_table, snapshot_table
-from dipstream.store.folder import RunFolder, RunRecord, find_run, list_runs, new_run
+from dipstream.store.folder import RunFolder, RunRecord, RunState, find_run, list_runs, new_run
 from dipstream.store.lock import RunLock
 from dipstream.store.reader import RunReader
 from dipstream.store.rows import FrameOutcome, SetRow, frame_row
@@ -14,6 +14,7 @@ __all__ = [
     "RunLock",
     "RunReader",
     "RunRecord",
+    "RunState",
     "RunWriter",
     "SetRow",
     "check_export",

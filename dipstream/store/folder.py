@@ -95,11 +95,15 @@ class RunFolder:
         """Replace `run.json` as one, so that a reader never sees half of it."""
         path = self.path / "run.json"
         fresh = path.with_suffix(".json.new")
-        with fresh.open("w", encoding="utf-8") as file:
-            json.dump(asdict(record), file, indent=2, ensure_ascii=False)
-            file.flush()
-            os.fsync(file.fileno())
-        _replace(fresh, path)
+        try:
+            with fresh.open("w", encoding="utf-8") as file:
+                json.dump(asdict(record), file, indent=2, ensure_ascii=False)
+                file.flush()
+                os.fsync(file.fileno())
+            _replace(fresh, path)
+        except OSError:
+            fresh.unlink(missing_ok=True)
+            raise
 
     def update(self, **changes: Any) -> RunRecord:
         """Change some fields of `run.json`."""

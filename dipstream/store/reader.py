@@ -15,7 +15,15 @@ from dipstream.store.folder import RunFolder, RunRecord
 
 __all__ = ["RunReader"]
 
-_TABLES = ("frames", "image_sets", "tracks", "track_events", "events", "segments", "columns")
+_ORDER = {
+    "frames": "frame_id",
+    "image_sets": "set_id",
+    "tracks": "object_type, track_id",
+    "track_events": "event_id",
+    "events": "event_id",
+    "segments": "segment",
+    "columns": "table_name, ordinal",
+}
 
 
 class RunReader:
@@ -118,16 +126,14 @@ class RunReader:
     ) -> pd.DataFrame:
         """Return any table or view of the run."""
         with self._open() as connection:
-            names = (*_TABLES, *_object_types(connection))
+            names = (*_ORDER, *_object_types(connection))
             if name not in names:
                 raise StoreError(
                     f"there is no table {name!r}; this run has {', '.join(names)}"
                     f"{near(name, names)}"
                 )
-            order = {"columns": "table_name, ordinal", "tracks": "object_type, track_id"}
-            if name in _TABLES:
-                return self._select(connection, name, where, columns, order.get(name, "1"))
-            return self._select(connection, name, where, columns, "set_id, label")
+            order = _ORDER.get(name, "set_id, label")
+            return self._select(connection, name, where, columns, order)
 
     def accounting(self) -> dict[str, int]:
         """Return how many frames are in each state, counted now in the book."""
@@ -189,9 +195,9 @@ class RunReader:
 def _about_condition(where: str, error: str, table: str, columns: list[str]) -> str:
     problem = error.rsplit("query: ", maxsplit=1)[-1]
     word = problem.removeprefix("no such column:").strip()
-    hint = near(word, columns) or "."
+    hint = near(word, columns)
     return (
-        f"the condition {where!r} cannot be used: {problem}{hint} Write it in SQL, "
+        f"the condition {where!r} cannot be used: {problem}{hint}. Write it in SQL, "
         f'for instance "area > 300 AND t < 5", with the columns of {table}: {", ".join(columns)}'
     )
 

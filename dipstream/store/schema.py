@@ -105,6 +105,7 @@ TRACK_EVENTS = Schema(
         _C("event_id", "int64", "", "number of the event in the run"),
         _C("object_type", "text", "", "which objects"),
         _C("set_id", "int64", "", "image set in which it happened"),
+        _C("content_version", "int64", "", "of the image set; older ones speak of other objects"),
         _C("kind", "text", "", "start, link, gap, division or end"),
         _C("track_id", "int64", "", "the track"),
         _C("label", "int64", "", "the object; NULL for end"),
@@ -191,13 +192,16 @@ _EXTRA = (
     "CREATE UNIQUE INDEX ordered_state_key ON ordered_state (step, place)",
     "CREATE UNIQUE INDEX columns_key ON columns (table_name, name)",
     """CREATE VIEW tracks AS
-    SELECT e.object_type, e.track_id, min(s.position) AS position,
-        min(CASE WHEN e.label IS NOT NULL THEN s.t END) AS first_t,
-        max(CASE WHEN e.label IS NOT NULL THEN s.t END) AS last_t,
-        count(e.label) AS n_objects, max(e.parent_id) AS parent_id,
-        max(e.kind = 'end') AS ended, total(e.distance_px) AS length_px
-    FROM track_events e JOIN image_sets s USING (set_id)
-    GROUP BY e.object_type, e.track_id""",
+    SELECT object_type, track_id, min(position) AS position,
+        min(CASE WHEN valid THEN t END) AS first_t, max(CASE WHEN valid THEN t END) AS last_t,
+        sum(valid) AS n_objects, max(parent_id) AS parent_id, max(kind = 'end') AS ended,
+        total(distance_px) AS length_px
+    FROM (
+        SELECT e.*, s.position, s.t,
+            e.label IS NOT NULL AND e.content_version = s.content_version AS valid
+        FROM track_events e JOIN image_sets s USING (set_id)
+    )
+    GROUP BY object_type, track_id""",
 )
 
 _SQL_TYPES = {"int64": "INTEGER", "float64": "REAL", "text": "TEXT", "blob": "BLOB"}

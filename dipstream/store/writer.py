@@ -145,6 +145,7 @@ class RunWriter:
                 "event_id": self._next_track_event + i,
                 "object_type": kind,
                 "set_id": set_id,
+                "content_version": version,
                 **{f.name: getattr(event, f.name) for f in fields(event)},
             }
             for i, (kind, event) in enumerate(row.events)
@@ -206,6 +207,17 @@ class RunWriter:
             with np.load(io.BytesIO(blob), allow_pickle=False) as arrays:
                 state = {name: arrays[name] for name in arrays.files}
             found[step, place] = state, int(segment)
+        return found
+
+    def tracked_until(self) -> dict[str, int]:
+        """Return the last time point that was analysed at each place."""
+        found: dict[str, int] = {}
+        rows = self._connection.execute(
+            "SELECT position, z, max(t) FROM image_sets WHERE state = 'analysed' "
+            "GROUP BY position, z"
+        )
+        for position, z, t in rows:
+            found[SetKey(0, position, 0, z).place] = int(t)
         return found
 
     def live_tracks(self) -> dict[tuple[str, str], set[int]]:

@@ -235,11 +235,11 @@ def test_columns_can_be_chosen_and_rows_asked_for(writer: RunWriter, folder: Run
     assert chosen["label"].tolist() == [2, 3]
     assert reader.objects("nuclei", where="t = 5")["set_id"].tolist() == [1]
     for call, words in [
-        (lambda: reader.objects("nucleus"), ["no objects 'nucleus'", "Did you mean nuclei"]),
-        (lambda: reader.objects(columns=["aera"]), ["no column 'aera'", "Did you mean area"]),
-        (lambda: reader.objects(where="aera > 1"), ["'aera > 1'", "Did you mean area"]),
+        (lambda: reader.objects("nucleus"), ["no objects 'nucleus'", "did you mean nuclei"]),
+        (lambda: reader.objects(columns=["aera"]), ["no column 'aera'", "did you mean area"]),
+        (lambda: reader.objects(where="aera > 1"), ["'aera > 1'", "did you mean area"]),
         (lambda: reader.objects(where="1; DELETE FROM frames"), ["cannot be used"]),
-        (lambda: reader.table("frame"), ["no table 'frame'", "Did you mean frames"]),
+        (lambda: reader.table("frame"), ["no table 'frame'", "did you mean frames"]),
     ]:
         with pytest.raises(StoreError) as refused:
             call()
@@ -562,7 +562,7 @@ def test_runs_are_found(home: Path, three: list[RunFolder], tmp_path: Path) -> N
     assert find_run(tmp_path, three[1].path) == three[1]
     with pytest.raises(StoreError) as refused:
         find_run(home, three[0].run_id[:-1])
-    for word in [f"no run '{three[0].run_id[:-1]}'", "3 runs", f"Did you mean {three[0].run_id}"]:
+    for word in [f"no run '{three[0].run_id[:-1]}'", "3 runs", f"did you mean {three[0].run_id}"]:
         assert word in str(refused.value)
 
 

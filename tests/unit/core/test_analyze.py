@@ -149,5 +149,5 @@ def test_a_preset_by_name_and_a_file(squares: np.ndarray, tmp_path: Path) -> Non
     )
     labels, _ = ds.analyze(squares)
     assert labels.shape == squares.shape
-    with pytest.raises(ConfigError, match="Did you mean nuclei"):
+    with pytest.raises(ConfigError, match="did you mean nuclei"):
         ds.analyze(squares, "nucli")

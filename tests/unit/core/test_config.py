@@ -10,7 +10,7 @@ GOOD = "dipstream: 1\n" + OBJECTS
 
 REFUSED = {
     "misspelt part": (GOOD + "mesure: []\n", ["mesure is not known", "allowed are", "measure"]),
-    "misspelt part, near": (GOOD + "mesure: []\n", ["Did you mean measure?"]),
+    "misspelt part, near": (GOOD + "mesure: []\n", ["did you mean measure?"]),
     "misspelt key of assemble": (GOOD + "assemble: {chanels: [a]}\n", ["assemble.chanels"]),
     "misspelt key of an object": (
         "dipstream: 1\nobjects: {nuclei: {chanel: a, steps: [{threshold: {}}]}}\n",
@@ -26,16 +26,16 @@ REFUSED = {
     "version as text": ("dipstream: '1'\n" + OBJECTS, ["dipstream", "received '1'"]),
     "a list": ("- dipstream: 1\n", ["holds list, not a mapping"]),
     "a number": ("42\n", ["holds int, not a mapping"]),
-    "empty": ("", ["holds NoneType, not a mapping"]),
+    "empty": ("", ["is empty"]),
     "a tag": (GOOD + "measure: [!!python/name:os.system {}]\n", ["line 3", "no tags", "Remove it"]),
     "an object's tag": (
         GOOD + "correct: !!python/object/apply:os.system ['true']\n",
         ["no tags", "python/object/apply"],
     ),
-    "a key twice": (GOOD + OBJECTS, ["line", "'objects' stands here twice"]),
+    "a key twice": (GOOD + OBJECTS, ["line", "'objects' stands here a second time"]),
     "a key twice, deeper": (
         "dipstream: 1\nobjects: {nuclei: {steps: [{threshold: {value: 1, value: 2}}]}}\n",
-        ["'value' stands here twice"],
+        ["'value' stands here a second time"],
     ),
     "no YAML": ("dipstream: [1\n", ["is no valid YAML", "Mend the file"]),
     "a step that is a text": (
@@ -130,7 +130,7 @@ def test_a_folder_or_a_missing_file_is_no_pipeline(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none.yaml"):
         with pytest.raises(ConfigError, match="there is no pipeline"):
             read_pipeline(path)
-    with pytest.raises(ConfigError, match="Did you mean nuclei"):
+    with pytest.raises(ConfigError, match="did you mean nuclei"):
         read_pipeline("nuclie")
 
 

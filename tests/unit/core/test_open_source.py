@@ -90,7 +90,7 @@ def test_a_named_driver_gets_the_text_as_it_stands() -> None:
     ("text", "options", "words"),
     [
         ("nosuch:camera", {}, ["no driver 'nosuch'", "installed are", "sim"]),
-        ("smi:?n=3", {}, ["Did you mean sim"]),
+        ("smi:?n=3", {}, ["did you mean sim"]),
         ("sim:?n=3&n=4", {}, ["'n' is given twice"]),
         ("sim:?n", {}, ["`sim:?name=value&name=value`"]),
         ("sim:", {"colour": 1}, ["colour is not known"]),

@@ -161,10 +161,10 @@ REFUSED = {
         steps("{lap: {}}"),
         ["objects.n.steps[0]", "no step 'lap'", "'lap' belongs under track"],
     ),
-    "a misspelt step": (steps("{treshold: {}}"), ["no step 'treshold'", "Did you mean threshold"]),
+    "a misspelt step": (steps("{treshold: {}}"), ["no step 'treshold'", "did you mean threshold"]),
     "a misspelt parameter": (
         steps("{gaussian: {sgma_px: 1}}, {threshold: {}}"),
-        ["objects.n.steps[0] (gaussian): sgma_px is not known", "Did you mean sigma_px"],
+        ["objects.n.steps[0] (gaussian): sgma_px is not known", "did you mean sigma_px"],
     ),
     "a text for a number": (
         steps("{gaussian: {sigma_px: '1'}}, {threshold: {}}"),
@@ -225,7 +225,7 @@ def test_a_channel_that_is_not_there(plan: Make, case: str) -> None:
     ready = plan(text)
     with pytest.raises(ConfigError) as refused:
         ready.compile(["DAPI", "Cy3"])
-    for word in (where, "'Cy5' is not there", "the source has DAPI, Cy3", "Did you mean Cy3"):
+    for word in (where, "'Cy5' is not there", "the source has DAPI, Cy3", "did you mean Cy3"):
         assert word in str(refused.value)
     ready.compile(["DAPI", "Cy5"])
 

@@ -71,7 +71,7 @@ def test_parameters_that_are_right(given: dict[str, Any], name: str, value: obje
         ({"channels": "DAPI"}, ["channels: received 'DAPI'"]),
         ({"channels": [1]}, ["channels", "received 1"]),
         ({"method": "c"}, ["method: received 'c'", "'a' or 'b'"]),
-        ({"sgma_px": 1}, ["sgma_px is not known", "allowed are size_px", "Did you mean sigma_px"]),
+        ({"sgma_px": 1}, ["sgma_px is not known", "allowed are size_px", "did you mean sigma_px"]),
         ({"dark": {1, 2}}, ["plain numbers, texts and lists"]),
         ({"size_px": 1, "sigma_px": -1, "x": 0}, ["sigma_px", "x is not known"]),
     ],
@@ -204,7 +204,7 @@ def test_a_step_of_a_plug_in_is_found(plugged: Callable[[str, str, str], None]) 
 
 
 def test_an_unknown_step_names_the_near_ones_and_the_right_place() -> None:
-    with pytest.raises(ConfigError, match=r"correct\[0\].*Did you mean gaussian"):
+    with pytest.raises(ConfigError, match=r"correct\[0\].*did you mean gaussian"):
         registry.find_step("correct", "gausian", "correct[0]")
     with pytest.raises(ConfigError, match="'lap' belongs under track"):
         registry.find_step("measure", "lap")
