@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -217,7 +217,9 @@ def table(
     export: Annotated[
         Path | None, typer.Option(help="Write to a .csv or .parquet file instead of showing.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Rows to show.")] = 20,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Rows to show (default 20; all with --json).")
+    ] = None,
     home: Home = None,
     json: Json = False,
 ) -> None:
@@ -241,11 +243,12 @@ def runs_snapshot(
     run: Run,
     out: Annotated[Path, typer.Argument(help="The copy, a new .db file.")],
     home: Home = None,
+    json: Json = False,
 ) -> None:
     """Copy a run's table as one consistent file, even while it grows."""
     from dipstream.cli.tables import snapshot  # noqa: PLC0415
 
-    snapshot(run, out, home)
+    snapshot(run, out, home, as_json=json)
 
 
 @pipeline_app.command("show")
@@ -271,11 +274,12 @@ def pipeline_schema() -> None:
 def pipeline_diff(
     first: Annotated[str, typer.Argument(help="Preset or pipeline file.")],
     second: Annotated[str, typer.Argument(help="Preset or pipeline file.")],
+    json: Json = False,
 ) -> None:
     """Compare two pipelines with all defaults written out; exit 1 if they differ."""
     from dipstream.cli.describe import diff_pipelines  # noqa: PLC0415
 
-    raise typer.Exit(diff_pipelines(first, second))
+    raise typer.Exit(diff_pipelines(first, second, as_json=json))
 
 
 @app.command()
@@ -311,10 +315,26 @@ def doctor(home: Home = None, json: Json = False) -> None:
 def main() -> None:
     """Run the command line; a `DipstreamError` becomes one sentence and exit code 2."""
     try:
-        app()
+        code = app(standalone_mode=False)
     except DipstreamError as error:
+        _refuse(str(error), type(error).__name__)
+    except typer.Abort:
+        sys.exit(130)
+    except Exception as error:
+        # What typer itself refuses (an option that does not exist, a number out of range) is an
+        # exception of click, or, in newer versions, of typer's own copy of it.
+        if not hasattr(error, "format_message") or not hasattr(error, "show"):
+            raise
         if "--json" in sys.argv:
-            typer.echo(json.dumps({"error": str(error), "kind": type(error).__name__}))
-        typer.secho("dipstream: ", nl=False, err=True, fg="red")
-        typer.echo(str(error), err=True)
+            _refuse(error.format_message(), "UsageError")
+        error.show()
         sys.exit(2)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _refuse(message: str, kind: str) -> NoReturn:
+    if "--json" in sys.argv:
+        typer.echo(json.dumps({"error": message, "kind": kind}, ensure_ascii=False))
+    typer.secho("dipstream: ", nl=False, err=True, fg="red")
+    typer.echo(message, err=True)
+    sys.exit(2)

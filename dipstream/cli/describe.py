@@ -34,12 +34,19 @@ def show_schema() -> None:
     typer.echo(json.dumps(file_schema(), indent=2, ensure_ascii=False))
 
 
-def diff_pipelines(first: str, second: str) -> int:
+def diff_pipelines(first: str, second: str, *, as_json: bool) -> int:
     """Print a unified diff of two canonical forms; return 1 if the pipelines differ, else 0."""
     one, other = open_plan(first), open_plan(second)
-    lines = difflib.unified_diff(
-        one.yaml().splitlines(), other.yaml().splitlines(), first, second, lineterm=""
+    lines = list(
+        difflib.unified_diff(
+            one.yaml().splitlines(), other.yaml().splitlines(), first, second, lineterm=""
+        )
     )
+    if as_json:
+        equal = one.sha256 == other.sha256
+        hashes = [one.sha256, other.sha256]
+        typer.echo(json.dumps({"equal": equal, "sha256": hashes, "diff": lines}))
+        return int(not equal)
     for line in lines:
         typer.echo(line)
     if one.sha256 == other.sha256:

@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from rich.console import Console
 from rich.table import Table
 
+from dipstream.cli.view import counted
 from dipstream.config import preset_names
 from dipstream.errors import DipstreamError
 from dipstream.pipeline import open_plan
@@ -49,7 +50,7 @@ def examine(home: Path | None, *, as_json: bool) -> int:
         shown.add_row(mark, one.subject, one.found + (f" – {one.problem}" if one.problem else ""))
     console = Console()
     console.print(shown)
-    console.print(f"{len(wrong)} problems" if wrong else "all is well")
+    console.print(counted(len(wrong), "problem") if wrong else "all is well")
     return int(bool(wrong))
 
 

@@ -121,13 +121,15 @@ def _until_end(run: LiveRun, interrupted: Callable[[], int], every_s: float) -> 
 
 @contextmanager
 def interrupts() -> Iterator[Callable[[], int]]:
-    """Count Ctrl-C and the polite kill instead of dying of them."""
+    """Count Ctrl-C and the polite kill instead of dying of them; the third one is obeyed."""
     count = 0
 
     def count_up(number: int, frame: FrameType | None) -> None:
-        del number, frame
+        del frame
         nonlocal count
         count += 1
+        if count == 2:  # whatever happens now, a third one ends the process
+            signal.signal(number, signal.SIG_DFL)
 
     if threading.current_thread() is not threading.main_thread():
         yield lambda: count

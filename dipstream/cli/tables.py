@@ -10,10 +10,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from dipstream.errors import ConfigError
+from dipstream.errors import ConfigError, StoreError
 from dipstream.service import open_run
 from dipstream.settings import load_settings
-from dipstream.store import RunLock, check_export, export_table, list_runs, snapshot_table
+from dipstream.store import (
+    RunFolder,
+    RunLock,
+    RunReader,
+    check_export,
+    export_table,
+    list_runs,
+    snapshot_table,
+)
 
 __all__ = ["show_runs", "show_table", "snapshot"]
 
@@ -24,7 +32,7 @@ def show_table(
     where: str | None,
     columns: str | None,
     export: Path | None,
-    limit: int,
+    limit: int | None,
     home: Path | None,
     *,
     as_json: bool,
@@ -40,11 +48,15 @@ def show_table(
         rows = reader.table(kind, where=where, columns=names)
     if export is not None:
         export_table(rows, export)
-        typer.echo(f"{len(rows)} rows, {len(rows.columns)} columns: {export}", err=as_json)
-    if as_json:
-        typer.echo(rows.to_json(orient="records", force_ascii=False))
-    elif export is None:
-        _print(rows, limit)
+        if as_json:
+            typer.echo(json.dumps({"rows": len(rows), "file": str(export)}, ensure_ascii=False))
+        else:
+            typer.echo(f"{len(rows)} rows, {len(rows.columns)} columns: {export}")
+    elif as_json:
+        shown = rows if limit is None else rows.head(limit)
+        typer.echo(shown.to_json(orient="records", force_ascii=False))
+    else:
+        _print(rows, 20 if limit is None else limit)
 
 
 def _print(rows: pd.DataFrame, limit: int) -> None:
@@ -80,7 +92,7 @@ def show_runs(home: Path | None, *, as_json: bool) -> None:
                 ),
                 "source": record.source,
                 "pipeline": f"{record.pipeline_name}@{record.pipeline_sha256[:8]}",
-                "frames": record.accounting.get("received"),
+                "frames": _frames(folder),
                 "folder": str(folder.path),
             }
         )
@@ -98,16 +110,28 @@ def show_runs(home: Path | None, *, as_json: bool) -> None:
     _console().print(shown)
 
 
+def _frames(folder: RunFolder) -> int | None:
+    """Return how many frames are in the book, finished or not; None if it cannot be read."""
+    try:
+        return sum(RunReader(folder).accounting().values())
+    except StoreError:
+        return None
+
+
 def _console() -> Console:
     # Into a file or a pipe, a table is as wide as it is; on a terminal it is cut to fit.
     console = Console()
     return console if console.is_terminal else Console(width=10_000)
 
 
-def snapshot(run: str, out: Path, home: Path | None) -> None:
+def snapshot(run: str, out: Path, home: Path | None, *, as_json: bool) -> None:
     """Copy a run's table into a new file."""
     if out.exists():
         raise ConfigError(f"{out} exists already; a copy is made under a new name")
     reader = open_run(run, home=home)
     snapshot_table(reader.folder / "table.db", out)
-    typer.echo(f"{out}: {out.stat().st_size:,} bytes")
+    size = out.stat().st_size
+    if as_json:
+        typer.echo(json.dumps({"file": str(out), "bytes": size}, ensure_ascii=False))
+    else:
+        typer.echo(f"{out}: {size:,} bytes")

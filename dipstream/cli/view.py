@@ -11,7 +11,7 @@ from rich.text import Text
 from dipstream.run import Status
 from dipstream.service import LiveRun
 
-__all__ = ["plain_line", "report", "view"]
+__all__ = ["counted", "plain_line", "report", "view"]
 
 _STATES = ("received", "analysed", "dropped", "quarantined", "late", "pending")
 
@@ -68,6 +68,11 @@ def _speed(status: Status) -> Text:
     )
 
 
+def counted(n: int, noun: str) -> str:
+    """Return a number and its noun, in the plural where that is right."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
 def plain_line(status: Status) -> str:
     """Return the same in one line, for logs."""
     lag = "" if status.lag_ms_p50 is None else f" lag_ms={status.lag_ms_p50:.0f}"
@@ -87,14 +92,22 @@ def report(console: Console, summary: dict[str, Any]) -> None:
     say("frames", f"received {counts['received']:,} = {terms}  {_mark(summary['balanced'])}")
     if summary["gap"] is not None:
         say("counter", f"{summary['gap']:,} missing between the first number and the last")
+    if counts["quarantined"]:
+        run = summary["run_id"]
+        say(
+            "reasons",
+            f"dipstream table {run} --type frames --where \"state = 'quarantined'\"",
+            "yellow",
+        )
     for problem in summary["problems"]:
         say("problem", problem, "bold red")
     objects = ", ".join(f"{n:,} {kind}" for kind, n in summary["objects_by_type"].items())
-    say("objects", f"{objects or 'none'} in {summary['image_sets']:,} image sets")
+    say("objects", f"{objects or 'none'} in {counted(summary['image_sets'], 'image set')}")
     if summary["flags"]:
         say("flags", ", ".join(f"{n} {flag}" for flag, n in summary["flags"].items()), "yellow")
     if summary["ignored_files"]:
-        say("ignored", f"{summary['ignored_files']:,} files that are no images or do not match")
+        files = counted(summary["ignored_files"], "file")
+        say("ignored", f"{files}: no image, or not matching the pattern or channels")
     if summary["lag_ms_p50"] is not None:
         say(
             "speed",

@@ -168,7 +168,8 @@ class Survey:
                 SourceEvent(
                     "degraded",
                     f"the folder {path} cannot be listed "
-                    f"({gone[path]}). It is looked for on; mount it or mend its permissions",
+                    f"({gone[path]}). It is looked for again and again; mount it or mend its "
+                    "permissions",
                 )
             )
         back = self._lost.keys() - gone.keys()

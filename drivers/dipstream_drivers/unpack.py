@@ -1,5 +1,6 @@
 """From files to frames: opening, naming, colours, and what to say of those that are broken."""
 
+import math
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -8,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
 
-from dipstream.errors import ReadError
+from dipstream.errors import ConfigError, ReadError
 from dipstream.frame import BadFrame, Frame, FrameInfo, Origin, Pixels, Segment
 from dipstream.reader import ImageFile, Plane
 from dipstream.source import SourceInfo, now_ns
@@ -54,6 +55,14 @@ class Options:
     pixel_um: float | None = None
     bit_depth: int | None = None
     matched: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.pixel_um is not None and not 0 < self.pixel_um < math.inf:
+            raise ConfigError(
+                f"pixel_um is {self.pixel_um}; give the side of a pixel in µm, above 0"
+            )
+        if self.bit_depth is not None and not 1 <= self.bit_depth <= 64:
+            raise ConfigError(f"bit_depth is {self.bit_depth}; give the camera's bits, 1 to 64")
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,6 +137,8 @@ def test_a_pipeline_that_cannot_be_used_is_refused_before_anything_starts(
         (["run", "frames", "--pattern", "g{t}.tif"], ["g{t}.tif", "f0.tif"]),
         (["run", "frames", "--pattern", "f{time}.tif"], ["{time}", "{t}"]),
         (["run", "frames", "--policy", "blok"], ["blok", "drop-oldest"]),
+        (["run", "frames", "--pixel-um", "-1"], ["pixel_um", "-1", "above 0"]),
+        (["watch", "frames", "--bit-depth", "0"], ["bit_depth", "0", "1 to 64"]),
         (["run", "frames", "-p", "nucle"], ["nucle", "nuclei"]),
         (["run", "xyz:thing"], ["xyz", "sim"]),
         (["run", "sim:?bits=17"], ["17", "16"]),
@@ -154,6 +156,19 @@ def test_what_cannot_start_says_why(
     assert answer.code == 2
     for word in words:
         assert word in answer.stderr
+
+
+def test_um_without_a_pixel_size_is_refused_before_anything_starts(
+    cli, folder: Path, home: Path
+) -> None:
+    text = STEPS.format(channel="null", gaussian="sigma_px: 2", threshold="threshold")
+    text += "track:\n  nuclei: {lap: {max_distance_um: 5}}\n"
+    (folder / "um.yaml").write_text(text, encoding="utf-8")
+    answer = cli("run", folder, "-p", folder / "um.yaml")
+    assert answer.code == 2
+    assert "pixel" in answer.stderr
+    assert not list((home / "runs").glob("*"))
+    assert cli("run", folder, "-p", folder / "um.yaml", "--pixel-um", 0.5).code == 0
 
 
 def test_a_jpeg_is_read_with_a_warning(cli, data: Path, tmp_path: Path) -> None:

@@ -46,8 +46,9 @@ def test_the_keys_of_the_summary_are_those_documented(cli) -> None:
     }
 
 
-def test_a_refusal_is_json_too(cli) -> None:
-    answer = cli("run", "nowhere", "--json")
+@pytest.mark.parametrize("arguments", [["run", "nowhere"], ["run", SMALL, "--workers", 99]])
+def test_a_refusal_is_json_too(cli, arguments: list[object]) -> None:
+    answer = cli(*arguments, "--json")
     assert answer.code == 2
     assert set(answer.json) == {"error", "kind"}
 
@@ -65,7 +66,10 @@ def test_tables_are_shown_and_exported(cli, tmp_path: Path) -> None:
         pd.testing.assert_frame_equal(
             read, whole, check_dtype=False, check_exact=path.suffix == ".parquet"
         )
+    events = cli("table", "--type", "events", "--columns", "kind,message").stdout.splitlines()
+    assert [line.split()[0] for line in events] == ["kind", "started", "finished", "2"]
     listed = json.loads(cli("runs", "--json").stdout)
+    assert listed[0]["frames"] == 8
     assert [one["run_id"] for one in listed] == [summary["run_id"]]
     assert listed[0]["state"] == "finished"
 

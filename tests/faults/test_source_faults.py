@@ -327,3 +327,56 @@ def test_focus_is_remembered_when_a_run_goes_on(
         live = start(scripted(frames), plan(), go_on=True, durability="normal")
         to_end(live)
     assert live.frames()["flags"].tolist() == ["", "", "", "", "", "", "out_of_focus"]
+
+
+def test_tracks_and_objects_agree_after_a_rewrite(
+    run: Any, make_frame: Any, to_end: Any, book: Any
+) -> None:
+    bright = make_frame(1).data.copy()
+    bright[0:3, 24:28] = 150
+    script = [*(make_frame(t) for t in range(4)), make_frame(1, pixels=bright, version=2)]
+    live = run(script)
+    assert book(live, to_end(live)) == {"analysed": 5}
+    objects = live.objects()
+    assert objects.groupby("t").size().tolist() == [2, 3, 2, 2]
+    assert objects[objects["t"] == 1]["track_id"].isna().all()
+    assert live.tracks()["n_objects"].sum() == objects["track_id"].notna().sum()
+
+
+def test_a_file_that_was_broken_at_first_is_tracked(
+    run: Any, make_frame: Any, make_bad: Any, to_end: Any, book: Any
+) -> None:
+    script = [make_frame(0), make_frame(1), make_bad(2), make_frame(2, version=2)]
+    live = run(script, grouped=False)
+    assert book(live, to_end(live)) == {"analysed": 3, "quarantined": 1}
+    assert live.objects()["track_id"].tolist() == [1, 2] * 3
+
+
+def test_a_time_point_that_comes_too_late_is_measured_but_not_tracked(
+    run: Any, make_frame: Any, to_end: Any, book: Any
+) -> None:
+    live = run([make_frame(0), make_frame(2), make_frame(1), make_frame(3)])
+    assert book(live, to_end(live)) == {"analysed": 4}
+    objects = live.objects()
+    assert objects[objects["t"] == 1]["track_id"].isna().all()
+    assert objects[objects["t"] != 1]["track_id"].tolist() == [1, 2] * 3
+
+
+def test_a_rewrite_that_is_dropped_leaves_what_was_measured(
+    run: Any, make_frame: Any, to_end: Any, book: Any, slow: Any
+) -> None:
+    slow(lambda set_id: 0.6 if set_id == 2 else 0.0)
+    gate = threading.Event()
+    again = [make_frame(0, version=2), make_frame(1, version=2)]
+    script = [make_frame(0), make_frame(1), make_frame(2), lambda _: gate.wait(0.3), *again]
+    live = run(script, workers=1)
+    time.sleep(0.45)
+    live.abort("enough")
+    assert book(live, to_end(live)) == {"analysed": 3, "dropped": 2}
+    assert live.reader.image_sets()["state"].tolist() == ["analysed"] * 3
+    assert len(live.objects()) == 6
+
+
+def test_nonsense_limits_are_refused(plan: Any, scripted: Any) -> None:
+    with pytest.raises(ConfigError, match="frames=0"):
+        start(scripted([]), plan(), frames=0)

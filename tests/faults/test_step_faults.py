@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import ndimage
 
 from dipstream.errors import StoreError
 from dipstream.pipeline import Pipeline
+from dipstream.run.log import RunLog
+from dipstream.run.tally import Tally
 from dipstream.store import RunWriter
 
 ALIGN = "correct: [{align: {}}]\n"
@@ -293,3 +296,82 @@ def test_the_table_is_sound_after_everything(run: Any, make_frame: Any, to_end: 
     with sqlite3.connect(f"file:{Path(live.folder) / 'table.db'}?mode=ro", uri=True) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     db.close()
+
+
+def test_a_full_disk_that_takes_the_log_with_it_is_still_reported(
+    run: Any, scripted: Any, make_frame: Any, to_end: Any, monkeypatch: Any
+) -> None:
+    full = OSError(28, "No space left on device")
+
+    class FullDisk:
+        def write(self, text: str) -> int:
+            raise full
+
+        def close(self) -> None:
+            raise full
+
+    real = RunLog.__init__
+
+    def opened(self: RunLog, path: Any) -> None:
+        real(self, path)
+        self._file.close()
+        self._file = FullDisk()
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise full
+
+    monkeypatch.setattr(RunLog, "__init__", opened)
+    monkeypatch.setattr(RunWriter, "add_set", refused)
+    live = run([*(make_frame(t) for t in range(5)), scripted.hang])
+    to_end(live, 10)
+    summary = live.summary()
+    assert summary["state"] == "failed"
+    assert "No space left" in summary["reason"]
+
+
+def test_an_end_that_cannot_be_written_is_an_error(
+    run: Any, make_frame: Any, to_end: Any, monkeypatch: Any
+) -> None:
+    def refused(*_: Any, **__: Any) -> None:
+        raise StoreError("database or disk is full")
+
+    monkeypatch.setattr(RunWriter, "checkpoint", refused)
+    live = run([make_frame(t) for t in range(3)])
+    assert not to_end(live).balanced
+    assert live.summary()["state"] == "failed"
+    assert "disk is full" in live.summary()["reason"]
+
+
+def test_a_run_that_came_to_its_end_was_not_stopped(run: Any, make_frame: Any) -> None:
+    with run([make_frame(t) for t in range(3)]) as live:
+        assert len(list(live)) == 3
+    assert live.summary()["state"] == "finished"
+
+
+def test_many_warnings_are_all_said() -> None:
+    tally = Tally()
+    for i in range(1200):
+        tally.warn(f"frame {i}")
+    fresh, lost, seen = tally.warnings_after(0)
+    assert (len(fresh), lost, seen) == (1000, 200, 1200)
+    tally.warn("frame 1199")
+    assert tally.warnings_after(seen) == ([], 0, 1200), "what is shown is not said again"
+    tally.warn("another")
+    assert tally.warnings_after(seen) == (["another"], 0, 1201)
+    assert tally.warnings()[-1] == "another"
+
+
+def test_planes_of_a_stack_are_not_compared_with_each_other(
+    run: Any, make_frame: Any, to_end: Any
+) -> None:
+    sharp = np.zeros((64, 64), "uint16")
+    sharp[8:56:8, 8:56] = 500
+    blurred = ndimage.gaussian_filter(sharp.astype(float), 3).astype("uint16")
+    script = [
+        make_frame(t, z=z, pixels=pixels)
+        for t in range(7)
+        for z, pixels in enumerate([sharp, blurred])
+    ]
+    live = run(script, "assemble: {z: project, planes: 2}\n")
+    to_end(live)
+    assert set(live.frames()["flags"]) == {""}

@@ -151,3 +151,11 @@ def test_a_preset_by_name_and_a_file(squares: np.ndarray, tmp_path: Path) -> Non
     assert labels.shape == squares.shape
     with pytest.raises(ConfigError, match="did you mean nuclei"):
         ds.analyze(squares, "nucli")
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"pixel_um": -1.0}, {"pixel_um": float("nan")}, {"bit_depth": 0}]
+)
+def test_impossible_scales_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        ds.analyze(np.zeros((20, 20), "uint8"), "nuclei", **wrong)

@@ -32,6 +32,18 @@ REFUSED = {
         GOOD + "correct: !!python/object/apply:os.system ['true']\n",
         ["no tags", "python/object/apply"],
     ),
+    "a table of the run": (
+        "dipstream: 1\nobjects: {Frames: {steps: [{threshold: {}}]}}\n",
+        ["objects cannot be called 'Frames'"],
+    ),
+    "a table of SQLite": (
+        "dipstream: 1\nobjects: {sqlite_x: {steps: [{threshold: {}}]}}\n",
+        ["objects cannot be called 'sqlite_x'"],
+    ),
+    "upper and lower case": (
+        "dipstream: 1\nobjects: {n: {steps: [{threshold: {}}]}, N: {around: n, outer_px: 2}}\n",
+        ["two kinds of objects are called 'n'"],
+    ),
     "a key twice": (GOOD + OBJECTS, ["line", "'objects' stands here a second time"]),
     "a key twice, deeper": (
         "dipstream: 1\nobjects: {nuclei: {steps: [{threshold: {value: 1, value: 2}}]}}\n",
