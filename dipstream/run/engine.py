@@ -200,15 +200,17 @@ class Engine:
     def close(self) -> Accounting:
         """Write how the run ended, from the book, and let go of everything."""
         with self._opened:
+            accounting = self._tally.accounting()
             try:
-                return self._conclude()
+                accounting = self._balance()
+                self._conclude(accounting)
             except (DipstreamError, OSError) as error:
                 text = f"how the run ended could not be written: {error}"
                 self._error = self._error or StoreError(text)
-                return replace(self._tally.accounting(), problems=(text,))
-            finally:
-                if self._log.problem:
-                    self._tally.warn(self._log.problem)
+                accounting = replace(accounting, problems=(*accounting.problems, text))
+            if self._log.problem:
+                self._tally.warn(self._log.problem)
+            return accounting
 
     def status(self) -> Status:
         """Return how the run stands."""
@@ -312,21 +314,17 @@ class Engine:
             self._queue.clear()
             self._queue.close()
 
-    def _conclude(self) -> Accounting:
+    def _conclude(self, accounting: Accounting) -> None:
         state, reason = self.outcome
-        if self._committer.failed.is_set():
-            self._folder.update(state=state, reason=reason, ended_ns=time.time_ns())
-            return self._tally.accounting()
-        with self._writer.transaction():
-            self._writer.add_event(time.time_ns(), state, reason or "the source has ended")
-            self._committer.keep_focus()
-        accounting = self._balance()
+        if not self._committer.failed.is_set():
+            with self._writer.transaction():
+                self._writer.add_event(time.time_ns(), state, reason or "the source has ended")
+                self._committer.keep_focus()
+            self._writer.checkpoint()
         self._log.write(state, reason, **accounting.frames())
-        self._writer.checkpoint()
         self._folder.update(
             state=state, reason=reason, ended_ns=time.time_ns(), accounting=accounting.frames()
         )
-        return accounting
 
     def _balance(self) -> Accounting:
         """Count the book and hold it against what was received."""
