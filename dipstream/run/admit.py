@@ -60,6 +60,9 @@ class Admission:
         Number of the first frame.
     segments
         The segments that the run has already.
+    places
+        The segment of each position so far. Files of another folder may come from another camera:
+        each position has a segment to be compared with. A device's counter knows but one.
     """
 
     def __init__(
@@ -68,19 +71,20 @@ class Admission:
         *,
         first_frame_id: int = 0,
         segments: Mapping[int, Segment] | None = None,
+        places: Mapping[str, int] | None = None,
     ) -> None:
         self._on_change = on_change
         self._next_frame_id = first_frame_id
         self._segments = dict(segments or {})
+        self._places = dict(places or {})
         self._current = max(self._segments, default=-1)
         self._fresh_counter = True
         self.received = 0
         self.sequences: dict[int, SequenceCount] = {}
 
-    @property
-    def segment(self) -> int:
-        """The segment frames belong to now; 0 before the first."""
-        return max(self._current, 0)
+    def segment_at(self, position: str) -> int:
+        """Return the segment that frames of a position belong to now; 0 before the first."""
+        return self._places.get(position, max(self._current, 0))
 
     def admit(self, item: Frame | BadFrame) -> Admitted:
         """Return the frame's number, segment and verdict."""
@@ -98,16 +102,28 @@ class Admission:
         return Admitted(frame_id, item, self._current, self._problem(item), opened, gap)
 
     def _segment_for(self, frame: Frame) -> Segment | None:
-        wanted = frame.info.segment
-        if self._current < 0 or self._restarted(frame.info.seq):
+        """Make the frame's segment the current one; return it if it is new."""
+        info, wanted = frame.info, frame.info.segment
+        if info.seq is None:
+            return self._segment_of_file(info.position, wanted)
+        if self._current < 0 or self._restarted(info.seq):
             return self._open(wanted)
         if wanted != self._segments[self._current] and self._on_change == "segment":
-            for number, known in self._segments.items():
-                if known == wanted and frame.info.seq is None:
-                    self._current = number
-                    return None
             return self._open(wanted)
         return None
+
+    def _segment_of_file(self, position: str, wanted: Segment) -> Segment | None:
+        opened = None
+        self._current = self._places.get(position, -1)
+        known = self._segments.get(self._current)
+        if known is None or (known != wanted and self._on_change == "segment"):
+            equal = [number for number, one in self._segments.items() if one == wanted]
+            if equal:
+                self._current = equal[0]
+            else:
+                opened = self._open(wanted)
+        self._places[position] = self._current
+        return opened
 
     def _open(self, segment: Segment) -> Segment:
         self._current = max(self._segments, default=-1) + 1

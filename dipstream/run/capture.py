@@ -188,8 +188,9 @@ class Capture:
         place, reason = _place(item), admitted.reason
         self._tally.warn(f"quarantined: {reason if place in reason else f'{place}: {reason}'}")
         if self._assembler is not None:
+            segment = self._admission.segment_at(item.info.position)
             with self._in_order:
-                self._enqueue(self._assembler.skip(self._admission.segment, item.info))
+                self._enqueue(self._assembler.skip(segment, item.info))
 
     def _accept(self, frame_id: int, segment: int, frame: Frame) -> None:
         if self._assembler is None:

@@ -92,7 +92,10 @@ class Engine:
             for key, (state, segment) in self._writer.load_states().items()
         }
         self._admission = Admission(
-            settings.on_change, first_frame_id=frame_id, segments=self._writer.segments()
+            settings.on_change,
+            first_frame_id=frame_id,
+            segments=self._writer.segments(),
+            places=self._writer.places(),
         )
         self._turns = Turns(set_id, states)
         policy: Policy = settings.policy or ("drop-oldest" if info.live else "block")

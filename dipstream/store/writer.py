@@ -282,6 +282,14 @@ class RunWriter:
             )
         return found
 
+    def places(self) -> dict[str, int]:
+        """Return the segment of the newest image set of each position."""
+        # SQLite takes the other columns of a max() from the row that has it.
+        rows = self._connection.execute(
+            "SELECT position, segment, max(set_id) FROM image_sets GROUP BY position"
+        )
+        return {str(position): int(segment) for position, segment, _ in rows}
+
     def next_numbers(self) -> tuple[int, int, int]:
         """Return the next free frame, image set and track number."""
         return (

@@ -12,9 +12,11 @@ from dipstream.run.admit import Admission, Admitted, Gap
 SEGMENT = Segment(shape=(2, 3), dtype="float32", pixel_um=0.5)
 
 
-def frame(seq: int | None = None, fill: float = 1, segment: Segment = SEGMENT) -> Frame:
+def frame(
+    seq: int | None = None, fill: float = 1, segment: Segment = SEGMENT, position: str = "0"
+) -> Frame:
     pixels = np.full(segment.shape, fill, segment.dtype)
-    return Frame(pixels, FrameInfo(segment, "DAPI", seq=seq))
+    return Frame(pixels, FrameInfo(segment, "DAPI", seq=seq, position=position))
 
 
 def bad(seq: int | None = None) -> BadFrame:
@@ -101,7 +103,8 @@ def test_a_driver_that_announces_one_shape_and_delivers_another() -> None:
 def test_a_run_that_goes_on_starts_a_segment_if_the_device_counts() -> None:
     known = {0: SEGMENT, 1: SEGMENT}
     assert [one.segment for one in admit([frame(50), frame(51)], segments=known)] == [2, 2]
-    assert admit([frame()], segments=known)[0].segment == 1
+    assert admit([frame()], segments=known, places={"0": 1})[0].segment == 1
+    assert admit([frame()], segments=known)[0].segment == 0, "an equal one serves"
 
 
 @pytest.mark.parametrize("first", [bad(0), bad(), frame(0, np.nan)])
@@ -145,3 +148,18 @@ def test_the_equation_of_the_counter_always_holds(
     for one, (_, kind) in zip(found, script, strict=True):
         assert bool(one.reason) >= (kind in {"bad", "nan"})
         assert one.reason == "" or kind != "good" or on_change == "quarantine"
+
+
+def test_each_position_of_files_has_a_segment_of_its_own() -> None:
+    other = replace(SEGMENT, shape=(5, 7))
+    items = [
+        frame(),
+        frame(segment=other, position="B"),
+        frame(),
+        frame(position="B"),
+        frame(position="C"),
+        frame(segment=other, position="B"),
+    ]
+    found = admit(items)
+    assert [one.segment for one in found] == [0, 1, 0, 1, 0, 1]
+    assert ["shape" in one.reason for one in found] == [False, False, False, True, False, False]
