@@ -89,7 +89,8 @@ def report(console: Console, summary: dict[str, Any]) -> None:
     terms = " + ".join(f"{name} {n:,}" for name, n in counts.items() if name != "received")
     say = _Say(console)
     say("state", summary["state"] + (f": {summary['reason']}" if summary["reason"] else ""))
-    say("frames", f"received {counts['received']:,} = {terms}  {_mark(summary['balanced'])}")
+    # Without a word before it, so that it fits into 80 columns.
+    say("", f"received {counts['received']:,} = {terms}  {_mark(summary['balanced'])}")
     if summary["gap"] is not None:
         say("counter", f"{summary['gap']:,} missing between the first number and the last")
     if counts["quarantined"]:
@@ -130,7 +131,7 @@ class _Say:
         self._console = console
 
     def __call__(self, name: str, text: str, style: str = "") -> None:
-        line = Text(f"{name:9}", style="dim").append(Text(text, style=style))
+        line = Text(f"{name:9}" if name else "", style="dim").append(Text(text, style=style))
         self._console.print(line, soft_wrap=True)
 
 

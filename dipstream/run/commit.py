@@ -302,8 +302,8 @@ class Committer:
         place = f"{segment} {info.z} {info.position}"
         judged = self._focus.judge(place, info.channel, quality)
         for flag in judged.flags:
-            words = flag.replace("_", " ")
-            self._tally.warn(f"{words}: {info.channel}, position {info.position}, t={info.t}")
+            kind = f"{flag.replace('_', ' ')}: {info.channel}, position {info.position}"
+            self._tally.warn(f"{kind}, t={info.t}", kind)
         return judged
 
 

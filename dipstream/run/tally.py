@@ -25,7 +25,7 @@ class Tally:
         self.objects: Counter[str] = Counter()
         self._lags_ms: deque[float] = deque(maxlen=_RECENT)
         self._commits: deque[tuple[float, int]] = deque(maxlen=_RECENT)
-        self._warnings: deque[str] = deque(maxlen=_SHOWN)
+        self._warnings: dict[str, str] = {}
         self._said: deque[str] = deque(maxlen=_KEPT)
         self._said_in_all = 0
         self.started = time.monotonic()
@@ -53,20 +53,29 @@ class Tally:
             self._lags_ms.extend(lags_ms)
             self._commits.append((time.monotonic(), len(lags_ms)))
 
-    def warn(self, text: str) -> None:
-        """Keep a warning for the views; the same one again only moves to the end."""
+    def warn(self, text: str, kind: str = "") -> None:
+        """Keep a warning for the views.
+
+        Parameters
+        ----------
+        text
+            What to say; what is shown already is not said again.
+        kind
+            A newer warning of the same kind takes the place of the one before, so that one kind
+            does not push out the others; the text itself by default.
+        """
         with self._lock:
-            if text in self._warnings:
-                self._warnings.remove(text)
-            else:
+            if self._warnings.pop(kind or text, None) != text:
                 self._said.append(text)
                 self._said_in_all += 1
-            self._warnings.append(text)
+            self._warnings[kind or text] = text
+            if len(self._warnings) > _SHOWN:
+                del self._warnings[next(iter(self._warnings))]
 
     def warnings(self) -> tuple[str, ...]:
         """Return the newest warnings, newest last."""
         with self._lock:
-            return tuple(self._warnings)
+            return tuple(self._warnings.values())
 
     def warnings_after(self, seen: int) -> tuple[list[str], int, int]:
         """Return the warnings after the first `seen`, how many of them are lost, and the new count.

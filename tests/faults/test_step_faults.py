@@ -359,6 +359,10 @@ def test_many_warnings_are_all_said() -> None:
     tally.warn("another")
     assert tally.warnings_after(seen) == (["another"], 0, 1201)
     assert tally.warnings()[-1] == "another"
+    for t in range(9):
+        tally.warn(f"out of focus: DAPI, t={t}", "out of focus: DAPI")
+    assert tally.warnings()[-2:] == ("another", "out of focus: DAPI, t=8"), "one of a kind"
+    assert len(tally.warnings_after(1201)[0]) == 9, "but each is said"
 
 
 def test_planes_of_a_stack_are_not_compared_with_each_other(
