@@ -138,6 +138,8 @@ def interrupts() -> Iterator[Callable[[], int]]:
     before = {}
     for name in names:
         number = getattr(signal, name)
+        if name == "SIGHUP" and signal.getsignal(number) == signal.SIG_IGN:
+            continue  # `nohup dipstream watch` outlives its terminal
         before[number] = signal.signal(number, count_up)
     try:
         yield lambda: count
