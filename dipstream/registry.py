@@ -4,16 +4,17 @@ import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, create_model
 
 from dipstream.config import explain, near
 from dipstream.errors import ConfigError
 from dipstream.steps.image import Image, Labels, Mask
 from dipstream.steps.step import FileInput, StepMark, mark_of
+from dipstream.units import in_unit_of, unit_of
 
 __all__ = [
     "DRIVERS",
@@ -104,7 +105,10 @@ def make_model(function: Callable[..., Any], name: str) -> type[BaseModel]:
         if parameter.name not in hints:
             raise ConfigError(f"{name}: the parameter {parameter.name!r} has no type annotation")
         required = parameter.default is inspect.Parameter.empty
-        fields[parameter.name] = (hints[parameter.name], ... if required else parameter.default)
+        annotation = hints[parameter.name]
+        if unit_of(parameter.name) is not None:
+            annotation = Annotated[annotation, BeforeValidator(partial(in_unit_of, parameter.name))]
+        fields[parameter.name] = (annotation, ... if required else parameter.default)
     config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     return create_model(name, __config__=config, **fields)
 
