@@ -67,15 +67,14 @@ class Assembler:
         self._open: dict[SetKey, _OpenSet] = {}
         # Only the newest closed sets are remembered: a run may have millions.
         self._closed: OrderedDict[SetKey, int] = OrderedDict()
+        # Counted along: the queue asks for it at every set.
+        self._open_bytes = 0
         self._lock = threading.Lock()
 
     @property
     def open_bytes(self) -> int:
         """Bytes of pixels held in sets that are not complete."""
-        with self._lock:
-            return sum(
-                frame.data.nbytes for one in self._open.values() for _, frame in one.frames.values()
-            )
+        return self._open_bytes
 
     def add(self, segment: int, frame_id: int, frame: Frame) -> Assembled:
         """Take a frame; return what became of it and the sets that are closed now."""
@@ -91,7 +90,11 @@ class Assembler:
             earlier = one.frames.pop(place, None)
             one.missing.discard(place)
             one.frames[place] = (frame_id, frame)
-            superseded = () if earlier is None else (earlier[0],)
+            self._open_bytes += frame.data.nbytes
+            superseded: tuple[int, ...] = ()
+            if earlier is not None:
+                superseded = (earlier[0],)
+                self._open_bytes -= earlier[1].data.nbytes
             return Assembled("taken", (*closed, *self._close_if_complete(key)), superseded)
 
     def skip(self, segment: int, info: FrameInfo) -> tuple[ImageSet, ...]:
@@ -157,6 +160,7 @@ class Assembler:
 
     def _close(self, key: SetKey) -> tuple[ImageSet, ...]:
         one = self._open.pop(key)
+        self._open_bytes -= sum(frame.data.nbytes for _, frame in one.frames.values())
         self._closed[key] = one.version
         self._closed.move_to_end(key)
         if len(self._closed) > _REMEMBERED:

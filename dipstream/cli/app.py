@@ -313,11 +313,13 @@ def doctor(home: Home = None, json: Json = False) -> None:
 
 
 def main() -> None:
-    """Run the command line; a `DipstreamError` becomes one sentence and exit code 2."""
+    """Run the command line; what goes wrong becomes one sentence and exit code 2."""
     try:
         code = app(standalone_mode=False)
     except DipstreamError as error:
         _refuse(str(error), type(error).__name__)
+    except OSError as error:
+        _refuse(f"{error}; check the path, its permissions and the disk", "OSError")
     except typer.Abort:
         sys.exit(130)
     except Exception as error:

@@ -35,7 +35,13 @@ class RunLock:
         self._file: IO[str] | None = None
 
     def __enter__(self) -> Self:
-        file = self._path.open("a+", encoding="utf-8")
+        try:
+            file = self._path.open("a+", encoding="utf-8")
+        except OSError as error:
+            raise StoreError(
+                f"the run in {self._path.parent} cannot be locked ({error.strerror}); check that "
+                "you may write there"
+            ) from error
         try:
             _try_lock(file)
         except OSError as error:

@@ -57,6 +57,13 @@ def test_a_second_writer_is_refused_until_the_first_is_gone(
     assert not RunLock(tmp_path).taken
 
 
+def test_a_run_that_cannot_be_locked_says_why(tmp_path: Path) -> None:
+    (tmp_path / "run.lock").mkdir()  # what nobody can write into, not even root
+    with pytest.raises(StoreError, match="cannot be locked"), RunLock(tmp_path):
+        pass
+    assert RunLock(tmp_path).taken
+
+
 def test_a_lock_is_taken_once_in_a_process_too(tmp_path: Path) -> None:
     def enter() -> None:
         with RunLock(tmp_path):

@@ -117,3 +117,18 @@ def test_the_doctor_finds_a_healthy_installation(cli) -> None:
     assert answer.code == 0, answer.stdout
     subjects = {one["subject"] for one in answer.json["findings"]}
     assert {"SQLite (ADBC's)", "driver sim:", "reader tiff", "preset nuclei"} <= subjects
+
+
+def test_a_place_that_cannot_be_written_is_a_sentence(cli, tmp_path: Path) -> None:
+    summary = cli("run", SMALL, "--frames", 2, "--json").json
+    out = tmp_path / "file"
+    out.write_text("in the way", encoding="utf-8")
+    for arguments in (
+        ["table", summary["run_id"], "--export", out / "x.csv"],
+        ["table", summary["run_id"], "--export", out / "x.parquet"],
+        ["runs", "snapshot", summary["run_id"], out / "x.db"],
+        ["run", SMALL, "--home", out],
+    ):
+        answer = cli(*arguments)  # the fixture refuses a traceback
+        assert answer.code == 2, arguments
+        assert str(out) in answer.stderr

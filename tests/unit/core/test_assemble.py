@@ -229,3 +229,12 @@ def test_any_interleaving_gives_every_set_once_and_complete(
         assert not one.partial
         assert tuple(f.info.channel for f in one.frames) == names
         assert all(order[i] == (one.key.t, c) for c, i in enumerate(one.frame_ids))
+
+
+def test_the_bytes_of_a_frame_sent_twice_are_counted_once() -> None:
+    bench = Bench()
+    bench.add(0, "DAPI")
+    bench.add(0, "DAPI")
+    assert bench.assembler.open_bytes == 6
+    bench.assembler.flush()
+    assert bench.assembler.open_bytes == 0
