@@ -6,15 +6,19 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Literal, Protocol, Self, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, Self, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from dipstream.frame import BadFrame, Frame, Origin
 
+if TYPE_CHECKING:  # half a second that nobody needs who does not steer
+    from useq import MDAEvent
+
 __all__ = [
     "BaseSource",
+    "FlatSource",
     "Listener",
     "ResumableSource",
     "SeenFrame",
@@ -22,6 +26,8 @@ __all__ = [
     "SourceEvent",
     "SourceInfo",
     "SourceTruth",
+    "SteeredSource",
+    "TruthPixels",
     "TruthfulSource",
     "now_ns",
 ]
@@ -132,6 +138,26 @@ class ResumableSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class TruthPixels:
+    """What the simulator knows about each pixel of one frame.
+
+    Attributes
+    ----------
+    photons
+        float32 (y, x): expected photons that reach the pixel during the exposure.
+    electrons
+        float32 (y, x): photo-electrons that the pixel really held, after its full well and before
+        multiplication and read noise.
+    saturated
+        bool (y, x): the well, the register or the ADC was full.
+    """
+
+    photons: npt.NDArray[np.float32]
+    electrons: npt.NDArray[np.float32]
+    saturated: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class SourceTruth:
     """What the simulator knows about one frame.
 
@@ -140,15 +166,29 @@ class SourceTruth:
     labels
         int32 (y, x): which object each pixel belongs to, 0 = background.
     track_ids
-        The track of each object, in the order of labels 1, 2, …
+        int64 (n,): the track of each object, in the order of labels 1, 2, …
+    parent_ids
+        int64 (n,): the track it came from by division, 0 for none, in the same order.
     y_um, x_um
-        Sub-pixel centroids in the image, in µm, in the same order.
+        float64 (n,): sub-pixel centroids in the image, in µm from the middle of the first pixel,
+        where the frame really shows them (drift and jitter included), in the same order.
+    z_um
+        float64 (n,): height above the plane that was really in focus, in µm, in the same order.
+    drift_um
+        (z, y, x): how far the field was off from where the stage was told to be, in µm.
+    pixels
+        Computes photons, electrons and saturation of each pixel, which takes as long as the frame
+        did; None if nobody knows them.
     """
 
     labels: npt.NDArray[np.int32]
     track_ids: npt.NDArray[np.int64]
+    parent_ids: npt.NDArray[np.int64]
     y_um: npt.NDArray[np.float64]
     x_um: npt.NDArray[np.float64]
+    z_um: npt.NDArray[np.float64]
+    drift_um: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    pixels: Callable[[], TruthPixels] | None = None
 
     @property
     def count(self) -> int:
@@ -162,6 +202,32 @@ class TruthfulSource(Protocol):
 
     def truth(self, seq: int) -> SourceTruth:
         """Return the truth of the frame with this device number."""
+        ...
+
+
+@runtime_checkable
+class FlatSource(Protocol):
+    """A source that can dim its own light, so that its camera can be calibrated."""
+
+    def flats(self, levels: int) -> Iterator[Frame]:
+        """Yield pairs of flat frames at so many light levels, the first one dark, then rising.
+
+        The levels are spaced over the whole range of the camera, the last ones beyond saturation;
+        the two frames of a pair follow each other and share `FrameInfo.t`, the number of the level.
+        """
+        ...
+
+
+@runtime_checkable
+class SteeredSource(Protocol):
+    """A source that takes its orders from whoever watches the result (feedback)."""
+
+    def steer(self, events: Iterable["MDAEvent"]) -> None:
+        """Take one frame for each event instead of the source's own sequence.
+
+        Called before `frames`; the iterable may block, for instance ``iter(queue.get, None)``, and
+        ends the source when it ends.
+        """
         ...
 
 

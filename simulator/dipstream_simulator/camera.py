@@ -12,11 +12,11 @@ import numpy as np
 from dipstream.frame import Frame, FrameInfo, Pixels, Segment
 from dipstream.source import BaseSource, SourceEvent, SourceInfo, SourceTruth, now_ns
 from dipstream_simulator.limits import require_between
-from dipstream_simulator.motion import Motion
 from dipstream_simulator.pacing import Pacer
-from dipstream_simulator.scene import Scene
+from dipstream_simulator.render.scene import Scene
 from dipstream_simulator.sensor import Sensor
-from dipstream_simulator.specimen import CHANNELS
+from dipstream_simulator.specimen.motion import Motion
+from dipstream_simulator.specimen.nuclei import CHANNELS
 from dipstream_simulator.truth import scene_truth
 
 __all__ = ["SimSource", "Timing"]

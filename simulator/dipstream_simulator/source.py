@@ -8,9 +8,9 @@ from dipstream.errors import SourceError
 from dipstream_simulator.camera import SimSource, Timing
 from dipstream_simulator.limits import require_between
 from dipstream_simulator.optics import Objective
-from dipstream_simulator.scene import make_scene
+from dipstream_simulator.render.scene import make_scene
 from dipstream_simulator.sensor import Sensor, spanning_gain_e_per_dn
-from dipstream_simulator.specimen import random_specimen
+from dipstream_simulator.specimen.nuclei import random_specimen
 
 __all__ = ["open_sim"]
 

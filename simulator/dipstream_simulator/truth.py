@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dipstream.source import SourceTruth
-from dipstream_simulator.scene import Scene
-from dipstream_simulator.sprites import place
+from dipstream_simulator.render.scene import Scene
+from dipstream_simulator.render.sprites import place
 
 __all__ = ["scene_truth"]
 
@@ -49,6 +49,8 @@ def scene_truth(scene: Scene, position_um: npt.NDArray[np.float64]) -> SourceTru
     return SourceTruth(
         labels=labels.reshape(scene.shape).astype(np.int32),
         track_ids=track_ids.astype(np.int64),
+        parent_ids=np.zeros(len(track_ids), dtype=np.int64),
         y_um=seen_um[:, 0].copy(),
         x_um=seen_um[:, 1].copy(),
+        z_um=np.zeros(len(track_ids)),
     )

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from dipstream_simulator.motion import Motion
 from dipstream_simulator.optics import Objective
-from dipstream_simulator.scene import Scene, make_scene
-from dipstream_simulator.specimen import CHANNELS, random_specimen
-from dipstream_simulator.sprites import Sprite, make_sprite, place
+from dipstream_simulator.render.scene import Scene, make_scene
+from dipstream_simulator.render.sprites import Sprite, make_sprite, place
+from dipstream_simulator.specimen.motion import Motion
+from dipstream_simulator.specimen.nuclei import CHANNELS, random_specimen
 
 PIXEL_UM = 0.325
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from dipstream_simulator import motion as motion_module
-from dipstream_simulator.motion import Motion
-from dipstream_simulator.specimen import Specimen, random_specimen
+from dipstream_simulator.specimen import motion as motion_module
+from dipstream_simulator.specimen.motion import Motion
+from dipstream_simulator.specimen.nuclei import Specimen, random_specimen
 
 FIELD_UM = (100.0, 120.0)
 

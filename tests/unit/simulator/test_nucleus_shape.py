@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dipstream_simulator.nucleus import Nucleus, random_nucleus
+from dipstream_simulator.specimen.nucleus import Nucleus, random_nucleus
 
 NUCLEI = [random_nucleus(np.random.default_rng(seed), 10.0) for seed in range(6)]
 

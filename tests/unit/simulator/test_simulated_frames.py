@@ -7,7 +7,7 @@ import pytest
 
 from dipstream.source import Source, SourceEvent, TruthfulSource
 from dipstream_simulator import SimSource, open_sim
-from dipstream_simulator.specimen import random_specimen
+from dipstream_simulator.specimen.nuclei import random_specimen
 
 
 def small(**changes: object) -> SimSource:

@@ -10,9 +10,9 @@ from dipstream_simulator import open_sim
 from dipstream_simulator.camera import SimSource, Timing
 from dipstream_simulator.optics import Objective
 from dipstream_simulator.pacing import Pacer
-from dipstream_simulator.scene import make_scene
+from dipstream_simulator.render.scene import make_scene
 from dipstream_simulator.sensor import Sensor
-from dipstream_simulator.specimen import random_specimen
+from dipstream_simulator.specimen.nuclei import random_specimen
 
 
 class FakeTime:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from scipy import spatial
 
 from dipstream_simulator.limits import require_between
-from dipstream_simulator.specimen import Specimen
+from dipstream_simulator.specimen.nuclei import Specimen
 
 __all__ = ["Motion"]
 

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dipstream_simulator.optics import Objective
-from dipstream_simulator.specimen import CHANNELS, Specimen
-from dipstream_simulator.sprites import Sprite, make_sprite, place
+from dipstream_simulator.render.sprites import Sprite, make_sprite, place
+from dipstream_simulator.specimen.nuclei import CHANNELS, Specimen
 
 __all__ = ["Scene", "make_scene"]
 
@@ -55,7 +55,7 @@ class Scene:
         position_um
             (n, 2) centroids (y, x) in µm from the field's corner.
         channel
-            Index into `dipstream_simulator.specimen.CHANNELS`.
+            Index into `dipstream_simulator.specimen.nuclei.CHANNELS`.
 
         Returns
         -------

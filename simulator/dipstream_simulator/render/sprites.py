@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage, signal
 
-from dipstream_simulator.nucleus import Nucleus
 from dipstream_simulator.optics import Objective, airy_psf
-from dipstream_simulator.specimen import Channel
+from dipstream_simulator.specimen.nuclei import Channel
+from dipstream_simulator.specimen.nucleus import Nucleus
 
 __all__ = ["Sprite", "make_sprite", "place"]
 

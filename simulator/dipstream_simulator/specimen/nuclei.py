@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dipstream_simulator.limits import require_between
-from dipstream_simulator.nucleus import Nucleus, random_nucleus
+from dipstream_simulator.specimen.nucleus import Nucleus, random_nucleus
 
 __all__ = ["CHANNELS", "Channel", "Specimen", "random_specimen"]
 
@@ -32,7 +32,7 @@ CHANNELS = (Channel("DAPI", 461.0), Channel("GFP", 509.0))
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Specimen:
-    """n nuclei; where they are is the business of `dipstream_simulator.motion.Motion`.
+    """n nuclei; where they are is the business of `dipstream_simulator.specimen.motion.Motion`.
 
     Attributes
     ----------

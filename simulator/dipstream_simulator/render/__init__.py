@@ -1,0 +1,1 @@
+"""From specimen and optics to the photons that reach each pixel."""
