@@ -25,6 +25,8 @@ __all__ = [
 Pixels: TypeAlias = npt.NDArray[Any]
 TimeSource: TypeAlias = Literal["device", "host", "file", "unknown"]
 
+_NO_CAMERAS = ("", "unknown", "file", "array")
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:
@@ -63,6 +65,11 @@ class Segment:
     gain_e_per_dn: float | None = None
     em_gain: float | None = None
     camera_to_stage: tuple[float, float, float, float, float, float] | None = None
+
+    @property
+    def known_camera(self) -> str | None:
+        """The camera's name; None where frames come from files or arrays, or nobody says it."""
+        return None if self.camera in _NO_CAMERAS else self.camera
 
     @classmethod
     def unread(cls) -> "Segment":

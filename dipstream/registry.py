@@ -82,7 +82,10 @@ class Driver:
     problem: str = ""
 
     def configure(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Check parameters of a URI or of flags; raises `ConfigError`."""
+        """Check parameters of a URI or of flags, and return them; raises `ConfigError`.
+
+        What was not given is left to the driver's own defaults.
+        """
         if self.model is None:
             raise ConfigError(f"the driver {self.name!r} cannot be used: {self.problem}")
         try:
@@ -90,7 +93,7 @@ class Driver:
             model = self.model.model_validate(dict(parameters))
         except ValidationError as error:
             raise ConfigError(explain(error, self.name, self.model)) from error
-        return {name: getattr(model, name) for name in self.model.model_fields}
+        return {name: getattr(model, name) for name in model.model_fields_set}
 
 
 def make_model(function: Callable[..., Any], name: str) -> type[BaseModel]:

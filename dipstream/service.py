@@ -19,9 +19,11 @@ from dipstream.errors import ConfigError, DipstreamError
 from dipstream.pipeline import Plan, open_plan
 from dipstream.run import Accounting, Engine, Result, Status
 from dipstream.settings import RunSettings, load_settings
+from dipstream.simulate import simulated_frames
 from dipstream.source import Source
 from dipstream.sources import open_source
 from dipstream.store import RunFolder, RunLock, RunReader, RunRecord, find_run, list_runs, new_run
+from dipstream.truth import TrueSet
 
 __all__ = ["LiveRun", "open_run", "start"]
 
@@ -57,6 +59,7 @@ def start(
     options: dict[str, Any] | None = None,
     go_on: bool = False,
     subscribers: Iterable[Callable[[Result], None]] = (),
+    truth_subscribers: Iterable[Callable[[TrueSet], None]] = (),
     mailbox: bool = True,
     **settings: Any,
 ) -> "LiveRun":
@@ -65,7 +68,8 @@ def start(
     Parameters
     ----------
     source
-        A URI, a path, several folders, or a source that is not entered yet.
+        A URI, a path, several folders, or a source that is not entered yet. Of a folder that
+        `dipstream simulate` made, its frames are read.
     pipeline
         A preset, a pipeline file or a plan.
     frames
@@ -76,6 +80,9 @@ def start(
         Go on with the newest run of the same source and pipeline, if there is one.
     subscribers
         Called with every result after its commit.
+    truth_subscribers
+        Called with the truth of every image set, if the source knows it and the setting `truth`
+        is not ``none``; from a thread of its own, before or after the result.
     mailbox
         Keep results for iteration; turn it off where nobody iterates.
     settings
@@ -91,6 +98,7 @@ def start(
     plan = pipeline if isinstance(pipeline, Plan) else open_plan(pipeline)
     chosen = load_settings(**settings)
     if not isinstance(source, Source):
+        source = _without_truth(source) if driver in {None, "watch"} else source
         source = open_source(source, driver=driver, **(options or {}))
     key = _source_key(source, options or {})
     with ExitStack() as opened:
@@ -108,6 +116,7 @@ def start(
             folder,
             max_frames=frames,
             subscribers=[*subscribers, *([letters.put] if mailbox else [])],
+            truth_subscribers=truth_subscribers,
         )
         opened.pop_all()
     folder.update(state="running", reason="", ended_ns=None)
@@ -127,7 +136,6 @@ class LiveRun:
         self._mailbox = mailbox
         self._accounting: Accounting | None = None
         self._seconds = 0.0
-        self._started = time.monotonic()
         self.source = source
         self.folder = folder.path
         self.run_id = folder.run_id
@@ -172,6 +180,11 @@ class LiveRun:
         """Why the run failed, if it did."""
         return self._engine.error
 
+    @property
+    def records_truth(self) -> bool:
+        """Whether the source knows the truth and it is written into the run's ``truth/``."""
+        return self._engine.records_truth
+
     def status(self) -> Status:
         """Return how the run stands."""
         return self._engine.status()
@@ -196,7 +209,7 @@ class LiveRun:
         """Wait until the run has ended and its book is closed; return the accounting."""
         if self._accounting is None:
             self._engine.join()
-            self._seconds = time.monotonic() - self._started
+            self._seconds = self._engine.seconds
             try:
                 self._accounting = self._engine.close()
             finally:
@@ -283,6 +296,15 @@ class _Mailbox:
 
 def _size(result: Result) -> int:
     return result.image_set.nbytes + sum(one.nbytes for one in result.label_images.values())
+
+
+def _without_truth(
+    source: str | Path | Sequence[str | Path],
+) -> str | Path | Sequence[str | Path]:
+    """Return the frames of simulations instead of their folders."""
+    if isinstance(source, str | Path):
+        return simulated_frames(source) or source
+    return [simulated_frames(one) or one for one in source]
 
 
 def _source_key(source: Source, options: dict[str, Any]) -> str:

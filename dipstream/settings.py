@@ -16,9 +16,10 @@ from pydantic_settings import (
 from dipstream.config import explain
 from dipstream.errors import ConfigError
 
-__all__ = ["Policy", "RunSettings", "default_home", "load_settings"]
+__all__ = ["Policy", "RunSettings", "TruthLevel", "default_home", "load_settings"]
 
 Policy: TypeAlias = Literal["block", "drop-oldest", "stop"]
+TruthLevel: TypeAlias = Literal["none", "objects", "labels", "full"]
 
 
 def default_home() -> Path:
@@ -51,6 +52,10 @@ class RunSettings(BaseSettings):
         open a new ``segment``.
     save_labels
         Write ``labels/SET_TYPE.tif`` for every image set.
+    truth
+        What is written into ``truth/`` if the source knows the truth: ``none``; ``objects``, the
+        tables; ``labels``, label images and tracks besides; ``full``, photons, electrons and
+        saturation of each pixel too, which costs as much time as the frames did.
     """
 
     model_config = SettingsConfigDict(
@@ -65,6 +70,7 @@ class RunSettings(BaseSettings):
     reorder_s: float | None = Field(default=None, gt=0)
     on_change: Literal["quarantine", "segment"] = "quarantine"
     save_labels: bool = False
+    truth: TruthLevel = "labels"
 
     @property
     def threads(self) -> int:

@@ -44,7 +44,7 @@ class SourceInfo:
     channels
         Channel names in order; empty while unknown (an empty watched folder), and filled in
         by the time the first frame arrives.
-    shape, dtype, pixel_um, bit_depth
+    shape, dtype, pixel_um, bit_depth, offset_dn, gain_e_per_dn, em_gain
         As in `dipstream.frame.Segment`, where already known.
     replayable
         The same frames can be read again.
@@ -57,6 +57,12 @@ class SourceInfo:
         How many frames will come, if that is known.
     ignored
         Files that were passed over, because they are no images or do not match the pattern.
+    excess_noise
+        F², the excess noise factor of the multiplication, where known: the variance of multiplied
+        electrons over G² times that of the electrons. 2 for an EMCCD at high gain, less for a
+        photomultiplier; None also without a multiplication.
+    camera, binning
+        As in `dipstream.frame.Segment`, where already known.
     """
 
     name: str
@@ -70,6 +76,12 @@ class SourceInfo:
     grouped: bool = False
     frames: int | None = None
     ignored: int = 0
+    offset_dn: float | None = None
+    gain_e_per_dn: float | None = None
+    em_gain: float | None = None
+    excess_noise: float | None = None
+    camera: str | None = None
+    binning: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,8 @@ def _split(source: str | Path | Sequence[str | Path]) -> tuple[str | list[str], 
     parameters: dict[str, Any] = {"": name}
     if query is not None:
         rest = rest[: query.start()]
-        for key, value in parse_qsl(query[1], keep_blank_values=True):
+        # A plus is a plus here (channels=DAPI+GFP), not the blank of web forms.
+        for key, value in parse_qsl(query[1].replace("+", "%2B"), keep_blank_values=True):
             if key in parameters:
                 raise ConfigError(f"{source}: the parameter {key!r} is given twice")
             parameters[key] = value

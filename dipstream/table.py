@@ -28,6 +28,9 @@ class Column:
         What the number means, in a sentence.
     step
         The step that computes it; filled in by the pipeline.
+    channel
+        The channel whose pixels it is the value of: a unit of DN is then replaced by what the
+        corrections of the pipeline make of it. Empty for anything else.
     """
 
     name: str
@@ -35,6 +38,7 @@ class Column:
     unit: str = ""
     definition: str = ""
     step: str = ""
+    channel: str = ""
 
 
 @dataclass(frozen=True, slots=True)

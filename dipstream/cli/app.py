@@ -70,6 +70,17 @@ PixelUm = Annotated[float | None, typer.Option(help="Side of a pixel in µm, if 
 BitDepth = Annotated[
     int | None, typer.Option(help="Bits of the camera's ADC, if files do not say.")
 ]
+Camera = Annotated[
+    Path | None,
+    typer.Option(help="Camera file of `dipstream calibrate`: intensities in photo-electrons."),
+]
+Truth = Annotated[
+    str | None,
+    typer.Option(
+        help="What is written into truth/ if the source knows the truth: none, objects, labels "
+        "(default) or full (photons and electrons of each pixel, which takes time)."
+    ),
+]
 Run = Annotated[str, typer.Argument(help="Run id, folder of a run, or latest.")]
 
 
@@ -88,6 +99,7 @@ def demo(
     headless: Annotated[
         bool, typer.Option("--headless", help="Plain lines instead of the live view.")
     ] = False,
+    truth: Truth = None,
     home: Home = None,
     workers: Workers = None,
     json: Json = False,
@@ -100,8 +112,7 @@ def demo(
         source="sim:?fps=10",
         pipeline="nuclei",
         frames=frames,
-        settings={"home": home, "workers": workers},
-        score=True,
+        settings={"home": home, "workers": workers, "truth": truth},
     )
     raise typer.Exit(follow(request, as_json=json, plain=headless))
 
@@ -114,6 +125,7 @@ def run(
     channels: Channels = None,
     pixel_um: PixelUm = None,
     bit_depth: BitDepth = None,
+    camera: Camera = None,
     frames: Frames = None,
     workers: Workers = None,
     policy: Policy = None,
@@ -121,6 +133,7 @@ def run(
     durability: Durability = None,
     on_change: OnChange = None,
     save_labels: SaveLabels = False,
+    truth: Truth = None,
     home: Home = None,
     json: Json = False,
 ) -> None:
@@ -130,6 +143,7 @@ def run(
     request = Request(
         source=source,
         pipeline=pipeline,
+        camera=camera,
         frames=frames,
         options={
             "pattern": pattern,
@@ -145,6 +159,7 @@ def run(
             "durability": durability,
             "on_change": on_change,
             "save_labels": save_labels or None,
+            "truth": truth,
         },
     )
     raise typer.Exit(follow(request, as_json=json))
@@ -158,6 +173,7 @@ def watch(
     channels: Channels = None,
     pixel_um: PixelUm = None,
     bit_depth: BitDepth = None,
+    camera: Camera = None,
     new: Annotated[
         bool, typer.Option("--new", help="Start a new run instead of going on with the latest.")
     ] = False,
@@ -181,6 +197,7 @@ def watch(
         source=folders,
         driver="watch",
         pipeline=pipeline,
+        camera=camera,
         frames=frames,
         go_on=not new,
         options={
@@ -201,6 +218,104 @@ def watch(
         },
     )
     raise typer.Exit(follow(request, as_json=json))
+
+
+@app.command()
+def calibrate(
+    source: Annotated[str, typer.Argument(help="A camera, or a folder of flat pairs.")],
+    levels: Annotated[
+        int | None,
+        typer.Option(
+            min=10,
+            help="Light levels, if the source dims its own light: at least 10, for a "
+            "photomultiplier 25 (default 50).",
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write a camera file (.toml).")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the photon transfer curve (.png, .svg or .pdf).")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the camera, for its file.")] = None,
+    pattern: Pattern = None,
+    channels: Channels = None,
+    channel: Annotated[
+        str | None, typer.Option(help="Only this channel (default: each by itself).")
+    ] = None,
+    bit_depth: BitDepth = None,
+    offset_dn: Annotated[
+        float | None, typer.Option(help="The camera's offset in DN, if there is no dark pair.")
+    ] = None,
+    excess_noise: Annotated[
+        float | None,
+        typer.Option(
+            min=1,
+            help="F² of a multiplication (default: what the source says; else 2 is assumed with "
+            "an EM gain, and a warning given).",
+        ),
+    ] = None,
+    frames: Frames = None,
+    json: Json = False,
+) -> None:
+    """Measure a camera with pairs of flat frames: offset, gain, read noise, full well."""
+    from dipstream.cli.calibrate import Request, calibrate_camera  # noqa: PLC0415
+
+    request = Request(
+        source=source,
+        levels=levels,
+        out=out,
+        plot=plot,
+        name=name,
+        channel=channel,
+        offset_dn=offset_dn,
+        excess_noise=excess_noise,
+        frames=frames,
+        options={"pattern": pattern, "channels": channels, "bit_depth": bit_depth},
+    )
+    calibrate_camera(request, as_json=json)
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Argument(help="A new or empty folder.")],
+    source: Annotated[str, typer.Option(help="A source that knows the truth.")] = "sim:?fps=0",
+    frames: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many (default: all, or 100 of an endless source)."),
+    ] = None,
+    format: Annotated[  # noqa: A002 - the word on the command line
+        str, typer.Option("--format", help="tiff (OME-TIFF) or zarr (OME-Zarr).")
+    ] = "tiff",
+    truth: Annotated[
+        str, typer.Option(help="labels, or full: photons and electrons of each pixel too.")
+    ] = "labels",
+    json: Json = False,
+) -> None:
+    """Write simulated frames as image files, with what is really there beside them."""
+    from dipstream.cli.simulate import write_simulation  # noqa: PLC0415
+
+    raise typer.Exit(write_simulation(out, source, frames, format, truth, as_json=json))
+
+
+@app.command()
+def score(
+    run: Run = "latest",
+    truth: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the truth, if the run did not write it: OUT of simulate."),
+    ] = None,
+    kind: Annotated[
+        str | None, typer.Option("--type", help="Objects of this type (default: the first).")
+    ] = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="Score what is there now, even if the run goes on.")
+    ] = False,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Compare a run with the truth, while it goes on and after."""
+    from dipstream.cli.score import show_score  # noqa: PLC0415
+
+    raise typer.Exit(show_score(run, truth, kind, home, once=once, as_json=json))
 
 
 @app.command()

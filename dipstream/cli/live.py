@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -15,14 +16,16 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from dipstream.cli.score import LiveScore
+from dipstream.cli.live_score import LiveScore
 from dipstream.cli.view import plain_line, report, view
+from dipstream.pipeline import open_plan
 from dipstream.run import Status
 from dipstream.service import LiveRun, start
 
 __all__ = ["Request", "follow"]
 
 _PLAIN_EVERY_S = 2.0
+_SCORE_BUDGET_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,38 +39,40 @@ class Request:
     go_on: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
-    score: bool = False
+    camera: Path | None = None
 
 
 def follow(request: Request, *, as_json: bool, plain: bool = False) -> int:
     """Run to the end, showing how it stands; return the exit code."""
-    score = LiveScore() if request.score else None
+    score = LiveScore()
     with interrupts() as interrupted:
         run = start(
             request.source,
-            request.pipeline,
+            open_plan(request.pipeline, camera=request.camera),
             frames=request.frames,
             driver=request.driver,
             options=request.options,
             go_on=request.go_on,
-            subscribers=[] if score is None else [score.take],
+            subscribers=[score.take],
+            truth_subscribers=[score.take_truth],
             mailbox=False,
             **request.settings,
         )
-        if score is not None:
-            score.source = run.source
+        if not run.records_truth:
+            score.turn_off()
         stdout, stderr = Console(), Console(stderr=True)
         if stdout.is_terminal and not as_json and not plain:
             _follow_live(run, interrupted, stdout, score)
         else:
             _follow_plain(run, interrupted, score)
         run.wait()
-    summary = run.summary() | ({} if score is None else score.summary())
+    summary = run.summary() | (score.summary() if score.on else {})
+    sentence = score.sentence(ended=True) if score.on else ""
     if as_json:
-        report(stderr, summary)
+        report(stderr, summary, sentence)
         typer.echo(json.dumps(summary, ensure_ascii=False))
     else:
-        report(stdout, summary)
+        report(stdout, summary, sentence)
     return _exit_code(run, summary, interrupted(), request)
 
 
@@ -79,22 +84,20 @@ def _exit_code(run: LiveRun, summary: dict[str, Any], signals: int, request: Req
 
 
 def _follow_live(
-    run: LiveRun, interrupted: Callable[[], int], console: Console, score: LiveScore | None
+    run: LiveRun, interrupted: Callable[[], int], console: Console, score: LiveScore
 ) -> None:
     with Live(console=console, refresh_per_second=8, transient=True) as live:
         for status in _until_end(run, interrupted, 0.12):
-            if score is not None:
-                score.update()
-            live.update(view(run, status, None if score is None else score.sentence()))
+            score.update(_SCORE_BUDGET_S)
+            live.update(view(run, status, score.sentence() if score.on else None))
 
 
-def _follow_plain(run: LiveRun, interrupted: Callable[[], int], score: LiveScore | None) -> None:
+def _follow_plain(run: LiveRun, interrupted: Callable[[], int], score: LiveScore) -> None:
     said = time.monotonic()
     typer.echo(f"run {run.run_id} in {run.folder}", err=True)
     seen = 0
     for status in _until_end(run, interrupted, 0.2):
-        if score is not None:
-            score.update()
+        score.update(_SCORE_BUDGET_S)
         fresh, lost, seen = run.warnings_after(seen)
         for warning in fresh:
             typer.echo(f"warning: {warning}", err=True)
@@ -102,7 +105,7 @@ def _follow_plain(run: LiveRun, interrupted: Callable[[], int], score: LiveScore
             typer.echo(f"warning: and {lost} more; they are in the run's table", err=True)
         if time.monotonic() - said >= _PLAIN_EVERY_S:
             said = time.monotonic()
-            typer.echo(plain_line(status), err=True)
+            typer.echo(" ".join([plain_line(status), score.plain()]).rstrip(), err=True)
 
 
 def _until_end(run: LiveRun, interrupted: Callable[[], int], every_s: float) -> Iterator[Status]:
@@ -123,19 +126,20 @@ def _until_end(run: LiveRun, interrupted: Callable[[], int], every_s: float) -> 
 def interrupts() -> Iterator[Callable[[], int]]:
     """Count Ctrl-C and the polite kill instead of dying of them; the third one is obeyed."""
     count = 0
+    before: dict[int, Any] = {}
 
     def count_up(number: int, frame: FrameType | None) -> None:
-        del frame
+        del number, frame
         nonlocal count
         count += 1
-        if count == 2:  # whatever happens now, a third one ends the process
-            signal.signal(number, signal.SIG_DFL)
+        if count == 2:  # whatever happens now, a third one of any kind ends the process
+            for kind in before:
+                signal.signal(kind, signal.SIG_DFL)
 
     if threading.current_thread() is not threading.main_thread():
         yield lambda: count
         return
     names = ["SIGINT", "SIGTERM", "SIGBREAK" if sys.platform == "win32" else "SIGHUP"]
-    before = {}
     for name in names:
         number = getattr(signal, name)
         if name == "SIGHUP" and signal.getsignal(number) == signal.SIG_IGN:

@@ -13,6 +13,7 @@ from dipstream.service import LiveRun
 
 __all__ = ["counted", "plain_line", "report", "view"]
 
+_FAR_BEHIND = 50
 _STATES = ("received", "analysed", "dropped", "quarantined", "late", "pending")
 
 
@@ -26,6 +27,8 @@ def view(run: LiveRun, status: Status, score: str | None) -> RenderableType:
         parts.append(Text("newest  " + _pairs(status.last)))
     if score:
         parts.append(Text("truth   " + score, style="cyan"))
+    if status.truth_behind > _FAR_BEHIND:
+        parts.append(Text(f"truth   still to be written: {status.truth_behind:,} frames"))
     if status.warnings:
         parts += [Text(f"⚠ {text}", style="yellow") for text in status.warnings]
     else:
@@ -77,14 +80,15 @@ def plain_line(status: Status) -> str:
     """Return the same in one line, for logs."""
     lag = "" if status.lag_ms_p50 is None else f" lag_ms={status.lag_ms_p50:.0f}"
     counts = " ".join(f"{name}={n}" for name, n in status.accounting.frames().items())
+    behind = f" truth_behind={status.truth_behind}" if status.truth_behind > _FAR_BEHIND else ""
     return (
         f"{status.seconds:.0f}s {counts} fps={status.frames_per_s:.1f}{lag} "
-        f"objects={status.objects} queue={100 * status.queue_fill:.0f}%"
+        f"objects={status.objects} queue={100 * status.queue_fill:.0f}%{behind}"
     )
 
 
-def report(console: Console, summary: dict[str, Any]) -> None:
-    """Print how a run ended: the accounting, the speed, where the table is."""
+def report(console: Console, summary: dict[str, Any], score: str = "") -> None:
+    """Print how a run ended: the accounting, the speed, the score, where the table is."""
     counts = {name: summary[name] for name in _STATES}
     terms = " + ".join(f"{name} {n:,}" for name, n in counts.items() if name != "received")
     say = _Say(console)
@@ -115,14 +119,8 @@ def report(console: Console, summary: dict[str, Any]) -> None:
             f"{summary['frames_per_s']:.1f} frames/s over {summary['seconds']:.1f} s, lag "
             f"{summary['lag_ms_p50']:.0f} ms (p50) {summary['lag_ms_p99']:.0f} ms (p99)",
         )
-    if summary.get("count_error_percent") is not None:
-        say(
-            "truth",
-            f"count error {summary['count_error_percent']:.1f} %: found "
-            f"{summary['found_objects_mean']:.1f}, really there "
-            f"{summary['truth_objects_mean']:.1f} an image set",
-            "cyan",
-        )
+    if score:
+        say("truth", score, "cyan")
     say("run", str(summary["folder"]))
 
 

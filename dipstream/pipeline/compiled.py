@@ -193,8 +193,17 @@ class Pipeline:
         if self._project_z and pixels.ndim == 3:
             pixels = pixels.max(axis=0)
         segment = image_set.segment
+        camera = segment.known_camera
         return Image(
-            pixels, channel=channel, bit_depth=segment.bit_depth, pixel_um=segment.pixel_um
+            pixels,
+            channel=channel,
+            bit_depth=segment.bit_depth,
+            pixel_um=segment.pixel_um,
+            offset_dn=segment.offset_dn,
+            gain_e_per_dn=segment.gain_e_per_dn,
+            em_gain=segment.em_gain,
+            camera=camera,
+            binning=None if camera is None else segment.binning,
         )
 
     def _segmented(self, images: Mapping[str, Image]) -> dict[str, Labels]:
@@ -230,11 +239,26 @@ class Pipeline:
             columns_of = bound.step.mark.columns
             if columns_of is not None:
                 promised = columns_of(self.channels, **bound.parameters)
-                columns += [replace(column, step=bound.step.name) for column in promised]
+                columns += [
+                    replace(column, step=bound.step.name, unit=self._unit(column))
+                    for column in promised
+                ]
         try:
             return Schema(tuple(columns))
         except ValueError as error:
             raise ConfigError(f"measure: {error}; list each step and channel once") from error
+
+    def _unit(self, column: Column) -> str:
+        """Return a column's unit; that of pixel values is what the corrections leave."""
+        if column.unit != "DN" or not column.channel:
+            return column.unit
+        units = [
+            bound.step.mark.unit
+            for bound in self._correct
+            if bound.step.mark.unit is not None
+            and (bound.only is None or column.channel in bound.only)
+        ]
+        return units[-1] if units else "DN"
 
     def _check_channels(self) -> None:
         for kind, how in self._objects.items():

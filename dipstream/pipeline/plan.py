@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
+from dipstream.calibrate import read_camera
 from dipstream.config import (
     AssembleConfig,
     ObjectConfig,
@@ -65,10 +66,31 @@ class Plan:
         )
 
 
-def open_plan(name_or_path: str | Path) -> Plan:
-    """Read and check a preset or a pipeline file; raises `ConfigError`."""
+def open_plan(name_or_path: str | Path, *, camera: str | Path | None = None) -> Plan:
+    """Read and check a preset or a pipeline file; raises `ConfigError`.
+
+    Parameters
+    ----------
+    name_or_path
+        The preset or file.
+    camera
+        A camera file: the step ``electrons`` with it becomes the pipeline's first correction.
+    """
     file, folder = read_pipeline(name_or_path)
+    if camera is not None:
+        file = _with_camera(file, Path(camera).expanduser().resolve(), str(name_or_path))
     return make_plan(file, folder, name=Path(str(name_or_path)).stem)
+
+
+def _with_camera(file: PipelineFile, camera: Path, name: str) -> PipelineFile:
+    if any(config.name == "electrons" for config in file.correct):
+        raise ConfigError(
+            f"the pipeline {name} has the step `electrons` already, and --camera would convert a "
+            "second time. Leave one of them out"
+        )
+    read_camera(camera)  # what is no camera file is refused here, in its own words
+    first = StepConfig(name="electrons", parameters={"camera": str(camera)})
+    return file.model_copy(update={"correct": (first, *file.correct)})
 
 
 def make_plan(file: PipelineFile, folder: Path, name: str) -> Plan:

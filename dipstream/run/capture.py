@@ -4,22 +4,24 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import PurePath
 
 from dipstream.assemble import Assembler
 from dipstream.errors import ConfigError, DipstreamError, SourceError, StepError
-from dipstream.frame import BadFrame, Frame, ImageSet, Segment
+from dipstream.frame import BadFrame, Frame, FrameInfo, ImageSet, Segment
 from dipstream.pipeline import Pipeline, Plan
 from dipstream.queue import QueueFullError, SetQueue
 from dipstream.run.admit import Admission, Admitted
 from dipstream.run.log import RunLog
 from dipstream.run.messages import LATE, Event, Message, NewFrame, NewSegment, Outcome
 from dipstream.run.tally import Tally
-from dipstream.source import Source
+from dipstream.source import Source, SourceInfo
 from dipstream.store import frame_row
 
 __all__ = ["Capture"]
 
+_OF_CAMERA = ("camera", "binning", "bit_depth", "offset_dn", "gain_e_per_dn", "em_gain")
 _QUEUE_FULL = (
     "the queue is full and its policy is to stop: frames come faster than they are analysed. "
     "Give more --workers, a larger --queue-mb or another --policy"
@@ -37,6 +39,8 @@ class Capture:
         Number of the first image set; when to stop, or None.
     send, drop, ready, fail
         Where messages to the committer, dropped sets, the compiled pipeline and errors go.
+    admitted
+        Told of every frame that could be read, whatever becomes of it; it must not block.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class Capture:
         drop: Callable[[ImageSet, str], None],
         ready: Callable[[Pipeline], None],
         fail: Callable[[DipstreamError], None],
+        admitted: Callable[[FrameInfo], None],
     ) -> None:
         self._source = source
         self._plan = plan
@@ -67,7 +72,10 @@ class Capture:
         self._drop = drop
         self._ready = ready
         self._fail = fail
+        self._admitted = admitted
         self._assembler: Assembler | None = None
+        self._pipeline: Pipeline | None = None
+        self._announced: Segment | None = None
         self._ended = threading.Event()
         # Sets are queued in the order in which they are closed, by whichever thread: a worker that
         # holds a set in an ordered step waits for the ones before it.
@@ -95,10 +103,8 @@ class Capture:
                 "channels with --channels"
             )
         pipeline = self._plan.compile(channels)
-        if segment is None and info.shape is not None and info.dtype is not None:
-            segment = Segment(
-                info.shape, info.dtype, pixel_um=info.pixel_um, bit_depth=info.bit_depth
-            )
+        if segment is None:
+            segment = self._announced = _announced(info)
         if segment is not None:
             self._rehearse(pipeline, segment)
         self._assembler = Assembler(
@@ -108,7 +114,21 @@ class Capture:
             first_set_id=self._first_set_id,
             clock=time.monotonic,
         )
+        self._pipeline = pipeline
         self._ready(pipeline)
+
+    def _prepare_for(self, segment: Segment) -> None:
+        """Prepare for the first frame, or see whether it tells what its source did not announce.
+
+        A camera file of another camera or mode is then refused at once, not once a frame.
+        """
+        announced, self._announced = self._announced, None
+        if announced is None or self._pipeline is None:
+            self.prepare(segment)
+            return
+        told = {name: getattr(segment, name) for name in _OF_CAMERA}
+        if any(value != getattr(announced, name) for name, value in told.items()):
+            self._rehearse(self._pipeline, replace(announced, **told))
 
     def _rehearse(self, pipeline: Pipeline, segment: Segment) -> None:
         try:
@@ -160,6 +180,8 @@ class Capture:
     def _take(self, item: Frame | BadFrame) -> None:
         admitted = self._admission.admit(item)
         self._tally.receive()
+        if isinstance(item, Frame):
+            self._admitted(item.info)
         if admitted.opened is not None and admitted.segment is not None:
             self._send(NewSegment(admitted.segment, admitted.opened))
         if item.info.seq is not None:
@@ -193,9 +215,9 @@ class Capture:
                 self._enqueue(self._assembler.skip(segment, item.info))
 
     def _accept(self, frame_id: int, segment: int, frame: Frame) -> None:
-        if self._assembler is None:
+        if self._assembler is None or self._announced is not None:
             try:
-                self.prepare(frame.info.segment)
+                self._prepare_for(frame.info.segment)
             except DipstreamError as error:
                 row = frame_row(
                     frame_id, segment, frame.info, state="quarantined", reason=str(error), detail=""
@@ -261,6 +283,23 @@ class Capture:
                 self._send(Event("warning", text))
             elif fill < 0.5:
                 warned = False
+
+
+def _announced(info: SourceInfo) -> Segment | None:
+    if info.shape is None or info.dtype is None:
+        return None
+    return Segment(
+        info.shape,
+        info.dtype,
+        # Without its binning a camera's mode is not known, and neither is compared.
+        camera="unknown" if info.camera is None or info.binning is None else info.camera,
+        binning=1 if info.binning is None else info.binning,
+        pixel_um=info.pixel_um,
+        bit_depth=info.bit_depth,
+        offset_dn=info.offset_dn,
+        gain_e_per_dn=info.gain_e_per_dn,
+        em_gain=info.em_gain,
+    )
 
 
 def _place(item: Frame | BadFrame) -> str:

@@ -109,6 +109,13 @@ class Committer:
         """Save what the focus watch remembers, in the transaction that ends the run."""
         self._writer.save_state(*_FOCUS, segment=-1, set_id=-1, state=self._focus.state())
 
+    def write_left_over(self) -> None:
+        """Write the events that came after `run` had ended; inside a transaction."""
+        while not self._inbox.empty():
+            message = self._inbox.get_nowait()
+            if isinstance(message, Event):
+                self._write_event(message)
+
     def run(self) -> None:
         """Commit until `finish`; on a failed write, sets `failed` and raises."""
         try:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from dipstream.errors import DipstreamError, StepError, StoreError
-from dipstream.frame import ImageSet
+from dipstream.frame import FrameInfo, ImageSet
 from dipstream.pipeline import Analysis, Failure, Pipeline, Plan, StateCell
 from dipstream.queue import SetQueue
 from dipstream.run.admit import Admission
@@ -20,8 +20,9 @@ from dipstream.run.result import Accounting, Result, Status
 from dipstream.run.tally import Tally
 from dipstream.run.turns import Turns
 from dipstream.settings import Policy, RunSettings
-from dipstream.source import ResumableSource, Source, SourceEvent
+from dipstream.source import ResumableSource, Source, SourceEvent, TruthfulSource
 from dipstream.store import RunFolder, RunLock, RunState, RunWriter
+from dipstream.truth import TrueSet, TruthRecorder
 
 __all__ = ["Engine"]
 
@@ -41,6 +42,8 @@ class Engine:
         Stop after this many frames; None for no limit.
     subscribers
         Called with every result after its commit, in the committer's thread.
+    truth_subscribers
+        Called with the truth of every image set, in the recorder's thread, if the source knows it.
 
     Raises
     ------
@@ -59,12 +62,15 @@ class Engine:
         *,
         max_frames: int | None = None,
         subscribers: Iterable[Callable[[Result], None]] = (),
+        truth_subscribers: Iterable[Callable[[TrueSet], None]] = (),
     ) -> None:
         self._source = source
         self._plan = plan
         self._settings = settings
         self._folder = folder
         self._subscribers = list(subscribers)
+        self._recorder = self._make_recorder(truth_subscribers)
+        self._line_ended: float | None = None
         self._tally = Tally()
         self._pipeline: Pipeline | None = None
         self._error: DipstreamError | None = None
@@ -126,6 +132,7 @@ class Engine:
             drop=self._drop,
             ready=self._ready,
             fail=self._fail,
+            admitted=self._admitted,
         )
         self._max_frames = max_frames
         self._first_frame_id = frame_id
@@ -134,6 +141,21 @@ class Engine:
         self._source.listen(self._hear)
         if info.channels:
             self._capture.prepare()
+
+    def _make_recorder(
+        self, listeners: Iterable[Callable[[TrueSet], None]]
+    ) -> TruthRecorder | None:
+        source: object = self._source
+        if self._settings.truth == "none" or not isinstance(source, TruthfulSource):
+            return None
+        return TruthRecorder(
+            self._source,
+            source.truth,
+            self._folder.path / "truth",
+            self._settings.truth,
+            warn=lambda text: self._event("warning", text),
+            listeners=listeners,
+        )
 
     def _resume(self) -> bool:
         with self._writer.transaction():
@@ -170,11 +192,13 @@ class Engine:
     def start(self) -> None:
         """Start all threads."""
         names = ["committer", *(f"worker-{i}" for i in range(self._working)), "capture"]
-        targets = [self._commit, *[self._work] * self._working, self._capture.run]
+        targets = [self._commit, *[self._work] * self._working, self._take_frames]
         self._threads = [
             threading.Thread(target=target, name=name, daemon=True)
             for name, target in zip(names, targets, strict=True)
         ]
+        if self._recorder is not None:
+            self._threads.insert(0, self._recorder.thread)
         for thread in self._threads:
             thread.start()
 
@@ -192,6 +216,8 @@ class Engine:
             for image_set in self._queue.clear():
                 self._reason = self._reason or reason
                 self._drop(image_set, reason)
+        if self._recorder is not None:
+            self._recorder.abort()
 
     def join(self, timeout_s: float | None = None) -> bool:
         """Wait until the run has ended; return whether it has."""
@@ -215,6 +241,16 @@ class Engine:
                 self._tally.warn(self._log.problem)
             return accounting
 
+    @property
+    def records_truth(self) -> bool:
+        """Whether the truth is written, and told to those who subscribed to it."""
+        return self._recorder is not None
+
+    @property
+    def seconds(self) -> float:
+        """How long frames were taken, analysed and committed; the truth may take longer."""
+        return (self._line_ended or time.monotonic()) - self._tally.started
+
     def status(self) -> Status:
         """Return how the run stands."""
         p50, p99 = self._tally.lag_ms()
@@ -223,7 +259,7 @@ class Engine:
             accounting=self._tally.accounting(),
             image_sets=self._tally.image_sets,
             objects=self._tally.objects.total(),
-            seconds=time.monotonic() - self._tally.started,
+            seconds=self.seconds,
             frames_per_s=self._tally.frames_per_s(),
             lag_ms_p50=p50,
             lag_ms_p99=p99,
@@ -231,12 +267,24 @@ class Engine:
             expected_frames=self._max_frames or info.frames,
             ignored=info.ignored,
             warnings=self._tally.warnings(),
+            truth_behind=0 if self._recorder is None else self._recorder.behind,
             last={} if last is None else {"t": last.t, "position": last.position, **last.counts()},
         )
 
     def warnings_after(self, seen: int) -> tuple[list[str], int, int]:
         """Return what `Tally.warnings_after` says."""
         return self._tally.warnings_after(seen)
+
+    def _take_frames(self) -> None:
+        try:
+            self._capture.run()
+        finally:
+            if self._recorder is not None:
+                self._recorder.finish()
+
+    def _admitted(self, info: FrameInfo) -> None:
+        if self._recorder is not None:
+            self._recorder.take(info)
 
     def _work(self) -> None:
         try:
@@ -277,6 +325,8 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing more can be written
             self._log.write("failed", str(error), detail=traceback.format_exc())
             self._fail(StoreError(f"writing failed: {type(error).__name__}: {error}"))
+        finally:
+            self._line_ended = time.monotonic()
 
     def _ready(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
@@ -321,6 +371,7 @@ class Engine:
         state, reason = self.outcome
         if not self._committer.failed.is_set():
             with self._writer.transaction():
+                self._committer.write_left_over()
                 self._writer.add_event(time.time_ns(), state, reason or "the source has ended")
                 self._committer.keep_focus()
             self._writer.checkpoint()

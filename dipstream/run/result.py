@@ -126,6 +126,8 @@ class Status:
         0 to 1.
     warnings
         The newest warnings, newest last.
+    truth_behind
+        Frames whose truth is still to be written.
     """
 
     accounting: Accounting
@@ -139,4 +141,5 @@ class Status:
     expected_frames: int | None = None
     ignored: int = 0
     warnings: Sequence[str] = ()
+    truth_behind: int = 0
     last: Mapping[str, Any] = field(default_factory=dict)

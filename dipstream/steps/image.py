@@ -46,11 +46,22 @@ class Image(_Plane):
     ----------
     bit_depth
         Bits of the ADC that made the pixels, or None.
+    offset_dn, gain_e_per_dn, em_gain
+        Offset (DN), conversion (e⁻/DN) and EM gain of the camera, where the source tells them; None
+        once the pixels are photo-electrons.
+    camera, binning
+        The camera's name, and how many of its pixels a side were summed into one, where the source
+        tells them; None for files.
     """
 
     pixels: npt.NDArray[Any]
     channel: str = "ch0"
     bit_depth: int | None = None
+    offset_dn: float | None = None
+    gain_e_per_dn: float | None = None
+    em_gain: float | None = None
+    camera: str | None = None
+    binning: int | None = None
 
     def with_pixels(self, pixels: npt.NDArray[Any]) -> "Image":
         """Return an image of the same channel with other pixels."""

@@ -59,9 +59,12 @@ class StepMark:
     kind: Literal["pure", "ordered"]
     version: int = 1
     columns: ColumnsOf | None = None
+    unit: str | None = None
 
 
-def pure(*, version: int = 1, columns: ColumnsOf | None = None) -> Callable[[F], F]:
+def pure(
+    *, version: int = 1, columns: ColumnsOf | None = None, unit: str | None = None
+) -> Callable[[F], F]:
     """Mark a function as a step that depends on nothing but its arguments.
 
     Parameters
@@ -70,8 +73,10 @@ def pure(*, version: int = 1, columns: ColumnsOf | None = None) -> Callable[[F],
         Raise it when the same parameters give other results: it is part of the pipeline's hash.
     columns
         For measure steps: the columns they deliver.
+    unit
+        For corrections: the unit of the pixels afterwards, where it is another one than before.
     """
-    return _marker(StepMark("pure", version, columns))
+    return _marker(StepMark("pure", version, columns, unit))
 
 
 def ordered(*, version: int = 1) -> Callable[[F], F]:

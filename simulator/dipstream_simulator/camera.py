@@ -1,29 +1,33 @@
-"""The simulated camera itself: frames on time, and the truth about each of them."""
+"""The simulated camera itself: frames on time, orders taken, and the truth about each of them."""
 
-import math
-import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from types import MappingProxyType
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dipstream.errors import SourceError
 from dipstream.frame import Frame, FrameInfo, Pixels, Segment
 from dipstream.source import BaseSource, SourceEvent, SourceInfo, SourceTruth, now_ns
+from dipstream_simulator.acquisition import Sequence, Shot
+from dipstream_simulator.bench import Bench, Setup
+from dipstream_simulator.faults import Faults
+from dipstream_simulator.flats import flat_shots
 from dipstream_simulator.limits import require_between
+from dipstream_simulator.oracle import Oracle, cropped
+from dipstream_simulator.orders import Orders
 from dipstream_simulator.pacing import Pacer
-from dipstream_simulator.render.scene import Scene
-from dipstream_simulator.sensor import Sensor
-from dipstream_simulator.specimen.motion import Motion
-from dipstream_simulator.specimen.nuclei import CHANNELS
-from dipstream_simulator.truth import scene_truth
+
+if TYPE_CHECKING:
+    from useq import MDAEvent
 
 __all__ = ["SimSource", "Timing"]
 
-_CROWDED = 0.55  # share of the field above which nuclei cannot keep apart
+_BLINDING = 1e4  # brighter than any camera can take
 _FAR_BEHIND_S = 1.0
-_TRUTHS_KEPT = 8
+_SLOW_START_S = 1.0
+_PLANES_PREPARED = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,38 +40,35 @@ class Timing:
         Frames per second; 0 = as fast as they are taken.
     frames
         How many; None = without end.
-    exposure_ms
-        Exposure time in ms. It sets the light, and the time stamp; it does not limit `fps`.
     """
 
     fps: float = 20.0
     frames: int | None = None
-    exposure_ms: float = 10.0
 
     def __post_init__(self) -> None:
         require_between("fps", self.fps, 0.0, 100_000.0, example=20)
-        require_between("exposure_ms", self.exposure_ms, 0.0, 1e6, example=10)
         if self.frames is not None:
             require_between("frames", self.frames, 1, 2**53, example=200)
 
 
 class SimSource(BaseSource):
-    """A camera that looks at moving nuclei, and knows the truth about them.
+    """A camera behind a microscope that looks at a specimen, and knows the truth about it.
 
-    Frames of the two channels alternate; both frames of a time show the same positions. Frame
-    `seq` is a pure function of the seed: bit-identical however fast it is asked for, and again
-    in every call of `frames`.
+    A frame is a pure function of its shot (what was ordered) and the seed: bit-identical however
+    fast it is asked for, on any number of threads, and again in every call of `frames`.
 
     Parameters
     ----------
     name
         The source's URI.
-    scene, sensor, timing
-        What is imaged, by what, and when.
-    step_um
-        Root mean square displacement of a nucleus from one time to the next, in µm.
-    seed
-        Fixes motion and noise.
+    camera
+        The camera's name.
+    setup
+        Specimen, microscope, chip, stage and light.
+    sequence, timing, faults
+        Which frames come, when, and what goes wrong.
+    warnings
+        What a person should know before the first frame.
     clock, wait
         Monotonic time in s, and an interruptible sleep that returns True if it was interrupted;
         for tests.
@@ -76,67 +77,133 @@ class SimSource(BaseSource):
     def __init__(
         self,
         name: str,
-        scene: Scene,
-        sensor: Sensor,
+        camera: str,
+        setup: Setup,
+        sequence: Sequence,
         timing: Timing,
         *,
-        step_um: float,
-        seed: int,
+        faults: Faults | None = None,
+        warnings: tuple[str, ...] = (),
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[float], bool] | None = None,
     ) -> None:
+        chip = setup.chip
+        pixel_um = setup.pixel_um * setup.binning
         super().__init__(
             SourceInfo(
                 name=name,
-                channels=tuple(channel.name for channel in CHANNELS),
-                shape=scene.shape,
-                dtype=sensor.dtype.name,
-                pixel_um=scene.pixel_um,
-                bit_depth=sensor.bits,
+                channels=tuple(channel for channel, _ in setup.exposures),
+                shape=chip.shape,
+                dtype=chip.dtype.name,
+                pixel_um=pixel_um,
+                bit_depth=chip.bit_depth,
+                offset_dn=chip.offset_dn,
+                gain_e_per_dn=chip.gain_e_per_dn,
+                em_gain=chip.em_gain,
+                camera=camera,
+                binning=setup.binning,
+                excess_noise=chip.sensor.noise_factor if chip.em_gain > 1 else None,
                 replayable=True,
                 live=timing.fps > 0,
                 grouped=True,
                 frames=timing.frames,
             )
         )
-        self._scene, self._sensor, self._timing = scene, sensor, timing
-        self._step_um, self._seed = step_um, seed
+        self._setup, self._sequence, self._timing = setup, sequence, timing
+        self._faults = faults or Faults()
+        self._warnings = warnings
         self._clock, self._wait = clock, wait or self._stopping.wait
-        self._segment = Segment(
-            shape=scene.shape,
-            dtype=sensor.dtype.name,
-            camera="sim",
-            pixel_um=scene.pixel_um,
-            bit_depth=sensor.bits,
-            offset_dn=sensor.offset_dn,
-            gain_e_per_dn=sensor.gain_e_per_dn,
-        )
-        self._truth_lock = threading.Lock()
-        self._truth_motion = self._motion()
-        self._truths: dict[int, SourceTruth] = {}
+        self._segment = _segment(camera, setup)
+        self._bench = Bench(setup)
+        self._oracle = Oracle(setup, self._bench.fork())
+        self._orders: Orders | None = None
+
+    @property
+    def setup(self) -> Setup:
+        """What is on the table."""
+        return self._setup
+
+    @property
+    def sequence(self) -> Sequence:
+        """Which frames come in the source's own order."""
+        return self._sequence
 
     def frames(self) -> Iterator[Frame]:
-        """Yield frames from number 0 on, until `timing.frames` or `stop`."""
-        self._warn_if_crowded()
-        motion = self._motion()
-        fps, limit = self._timing.fps, self._timing.frames
+        """Yield frames from number 0 on, until `timing.frames`, the last order or `stop`.
+
+        Raises
+        ------
+        SourceError
+            Where a scripted fault says so, or an order asks for what there is not.
+        """
+        for warning in self._warnings:
+            self.report(SourceEvent("warning", warning))
+        bench = self._prepared()
+        fps = self._timing.fps
         pacer = Pacer(fps, self._clock, self._wait) if fps > 0 else None
         first_ns = 0
         told = False
-        seq = 0
-        while not self._stopping.is_set() and (limit is None or seq < limit):
-            data = self._expose(motion, seq)
-            if pacer is not None and not pacer.wait_for(seq):
+        for shot in self._shots():
+            if self._stopping.is_set() or self._hangs(shot.number):
+                return
+            if self._faults.at("drop", shot.number):
+                continue
+            data, segment = self._expose(bench, shot)
+            if pacer is not None and not pacer.wait_for(shot.number):
                 return
             received_ns, monotonic_ns = now_ns()
-            first_ns = first_ns or received_ns
-            if pacer is not None and pacer.late_s > _FAR_BEHIND_S and not told:
-                told = True
-                self._tell_behind(pacer.late_s)
-            # The device's clock: the exposure ended at the deadline, not when it was taken.
-            ended_ns = received_ns if pacer is None else first_ns + round(pacer.offset_s(seq) * 1e9)
-            yield Frame(data, self._frame_info(seq, ended_ns, received_ns, monotonic_ns))
-            seq += 1
+            if pacer is None:
+                ended_ns = received_ns
+            else:
+                # The device's clock: the exposure ended at the deadline, not when it was taken.
+                first_ns = first_ns or received_ns - round(pacer.offset_s(shot.number) * 1e9)
+                ended_ns = first_ns + round(pacer.offset_s(shot.number) * 1e9)
+                if pacer.late_s > _FAR_BEHIND_S and not told:
+                    told = True
+                    self._tell_behind(pacer.late_s)
+            info = self._frame_info(shot, segment)
+            yield Frame(
+                data,
+                replace(
+                    info,
+                    exposed_ns=ended_ns - round(shot.exposure_ms * 1e6),
+                    received_ns=received_ns,
+                    received_monotonic_ns=monotonic_ns,
+                ),
+            )
+
+    def steer(self, events: Iterable["MDAEvent"]) -> None:
+        """Take one frame for each event, instead of the sequence in the URI.
+
+        Parameters
+        ----------
+        events
+            `useq.MDAEvent`s with channel, exposure (ms), x_pos, y_pos, z_pos (µm) and index; what
+            one leaves out stays as it was. The iterable may block.
+        """
+        self._orders = Orders(events, self._setup.exposures, self._sequence)
+        self._info = replace(self._info, grouped=False, frames=None)
+
+    def flats(self, levels: int) -> Iterator[Frame]:
+        """Yield pairs of flat frames at so many light levels, see `dipstream.source.FlatSource`.
+
+        The light is uniform and steady; the exposure sets the level, from none to beyond the
+        camera's range.
+        """
+        require_between("levels", levels, 5, 1000, example=50)
+        setup, shots = flat_shots(self._setup, levels)
+        bench = Bench(setup)
+        for shot in shots:
+            if self._stopping.is_set():
+                return
+            data = bench.expose(shot).dn
+            received_ns, monotonic_ns = now_ns()
+            info = replace(
+                self._frame_info(shot, self._segment),
+                received_ns=received_ns,
+                received_monotonic_ns=monotonic_ns,
+            )
+            yield Frame(data, info)
 
     def truth(self, seq: int) -> SourceTruth:
         """Return what frame `seq` ≥ 0 shows; from any thread, whether it was yielded or not.
@@ -144,58 +211,74 @@ class SimSource(BaseSource):
         Raises
         ------
         SourceError
-            If `seq` is negative.
+            If `seq` is negative, or was not ordered.
         """
         require_between("seq", seq, 0, 2**53, example=0)
-        t = seq // len(CHANNELS)
-        with self._truth_lock:
-            if t not in self._truths:
-                while len(self._truths) >= _TRUTHS_KEPT:
-                    del self._truths[next(iter(self._truths))]
-                self._truths[t] = scene_truth(self._scene, self._truth_motion.at(t))
-            return self._truths[t]
-
-    def _motion(self) -> Motion:
-        rows, columns = self._scene.shape
-        field_um = (rows * self._scene.pixel_um, columns * self._scene.pixel_um)
-        return Motion(self._scene.specimen, field_um, step_um=self._step_um, seed=self._seed)
-
-    def _expose(self, motion: Motion, seq: int) -> Pixels:
-        t, channel = divmod(seq, len(CHANNELS))
-        photons = self._scene.photons(motion.at(t), channel)
-        rng = np.random.default_rng([self._seed, 3, seq])
-        return self._sensor.expose(photons, self._timing.exposure_ms, rng)
-
-    def _frame_info(
-        self, seq: int, ended_ns: int, received_ns: int, monotonic_ns: int
-    ) -> FrameInfo:
-        t, c = divmod(seq, len(CHANNELS))
-        return FrameInfo(
-            segment=self._segment,
-            channel=CHANNELS[c].name,
-            seq=seq,
-            t=t,
-            exposed_ns=ended_ns - round(self._timing.exposure_ms * 1e6),
-            time_source="device",
-            received_ns=received_ns,
-            received_monotonic_ns=monotonic_ns,
-            exposure_ms=self._timing.exposure_ms,
-            stage_um=(0.0, 0.0, 0.0),
-            index=MappingProxyType({"t": t, "p": 0, "c": c, "z": 0}),
+        shot = self._sequence.shot(seq) if self._orders is None else self._orders.shot(seq)
+        truth = self._oracle.truth(self._as_lit(shot))
+        return (
+            cropped(truth, self._segment.shape[0] // 2) if self._faults.at("shape", seq) else truth
         )
 
-    def _warn_if_crowded(self) -> None:
-        coverage = self._scene.coverage
-        if coverage > _CROWDED and self._scene.specimen.count > 1:
-            fair = max(1, math.floor(self._scene.specimen.count * _CROWDED / coverage))
-            self.report(
-                SourceEvent(
-                    "warning",
-                    f"{self._scene.specimen.count} nuclei would cover {coverage:.0%} of the field, "
-                    f"so they overlap and cannot be counted fairly; use n={fair} or fewer, or a "
-                    "larger width and height",
-                )
+    def _shots(self) -> Iterator[Shot]:
+        if self._orders is not None:
+            yield from self._orders.shots()
+            return
+        limit = self._timing.frames
+        number = 0
+        while limit is None or number < limit:
+            yield self._sequence.shot(number)
+            number += 1
+
+    def _prepared(self) -> Bench:
+        """Compile and blur everything before the clock starts: no pause in a live run."""
+        began = time.monotonic()
+        bench = self._bench.fork()
+        first = self._sequence.channels * min(self._sequence.planes, _PLANES_PREPARED)
+        for number in range(0, first, self._sequence.channels):
+            if not self._stopping.is_set():
+                bench.prepare(self._sequence.shot(number))
+        took_s = time.monotonic() - began
+        if took_s > _SLOW_START_S:
+            text = f"the simulated microscope was prepared in {took_s:.1f} s"
+            self.report(SourceEvent("info", text))
+        return bench
+
+    def _hangs(self, number: int) -> bool:
+        seconds = self._faults.hang_s(number)
+        return seconds > 0 and self._wait(seconds)
+
+    def _expose(self, bench: Bench, shot: Shot) -> tuple[Pixels, Segment]:
+        if self._faults.at("raise", shot.number):
+            raise SourceError(
+                f"the simulated camera failed at frame {shot.number}, as its faults= says; "
+                "leave out raise@ to go on"
             )
+        data = bench.expose(self._as_lit(shot)).dn
+        if not self._faults.at("shape", shot.number):
+            return data, self._segment
+        half = np.ascontiguousarray(data[: data.shape[0] // 2])
+        return half, replace(self._segment, shape=(half.shape[0], half.shape[1]))
+
+    def _as_lit(self, shot: Shot) -> Shot:
+        """Return a shot with the light that it really gets."""
+        if self._faults.at("saturate", shot.number):
+            return replace(shot, light=shot.light * _BLINDING)
+        return shot
+
+    def _frame_info(self, shot: Shot, segment: Segment) -> FrameInfo:
+        return FrameInfo(
+            segment=segment,
+            channel=self._setup.exposures[shot.channel][0],
+            seq=shot.number,
+            t=shot.t,
+            position=shot.position,
+            z=shot.z,
+            time_source="device",
+            exposure_ms=shot.exposure_ms,
+            stage_um=shot.stage_um,
+            index=shot.index,
+        )
 
     def _tell_behind(self, late_s: float) -> None:
         self.report(
@@ -206,3 +289,27 @@ class SimSource(BaseSource):
                 "lower fps, width or height",
             )
         )
+
+
+def _segment(camera: str, setup: Setup) -> Segment:
+    chip = setup.chip
+    pixel_um = setup.pixel_um * setup.binning
+    # The image's (x, y) = (0, 0) is the middle of its first pixel; the stage points at its middle,
+    # or, with a region of interest, at the optical axis.
+    x0_um, y0_um = (
+        -(side - 1) / 2 * pixel_um - axis_px * setup.pixel_um
+        for side, axis_px in zip(reversed(chip.shape), reversed(setup.axis_px), strict=True)
+    )
+    return Segment(
+        shape=chip.shape,
+        dtype=chip.dtype.name,
+        camera=camera,
+        roi=chip.roi,
+        binning=setup.binning,
+        pixel_um=pixel_um,
+        bit_depth=chip.bit_depth,
+        offset_dn=chip.offset_dn,
+        gain_e_per_dn=chip.gain_e_per_dn,
+        em_gain=chip.em_gain,
+        camera_to_stage=(1.0, 0.0, x0_um, 0.0, 1.0, y0_um),
+    )

@@ -1,10 +1,10 @@
-"""Refuse numbers that no camera, objective or specimen can have."""
+"""Refuse what no camera, objective or specimen can have."""
 
 import math
 
 from dipstream.errors import SourceError
 
-__all__ = ["require_between"]
+__all__ = ["require_between", "y_and_x"]
 
 
 def require_between(
@@ -36,3 +36,21 @@ def require_between(
         f"The simulated camera received {name}={value:g}; allowed are numbers {allowed}. "
         f"Write for instance {name}={example:g}"
     )
+
+
+def y_and_x(name: str, text: str) -> tuple[float, float]:
+    """Read two numbers, y and x, separated by a comma.
+
+    Raises
+    ------
+    SourceError
+        If they are not.
+    """
+    try:
+        y, x = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise SourceError(
+            f"The simulated camera received {name}={text!r}; allowed are two numbers, y and x. "
+            f"Write for instance {name}=0.1,-0.05"
+        ) from error
+    return y, x

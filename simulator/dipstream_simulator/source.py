@@ -1,90 +1,215 @@
-"""The simulated camera's URI: `sim:?n=60&fps=20`."""
+"""The driver `sim:`: from what a person writes to a simulated microscope."""
 
 import inspect
-from typing import Any
-from urllib.parse import urlencode
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Literal, TypeAlias
+from urllib.parse import quote, urlencode
 
-from dipstream.errors import SourceError
-from dipstream_simulator.camera import SimSource, Timing
-from dipstream_simulator.limits import require_between
-from dipstream_simulator.optics import Objective
-from dipstream_simulator.render.scene import make_scene
-from dipstream_simulator.sensor import Sensor, spanning_gain_e_per_dn
-from dipstream_simulator.specimen.nuclei import random_specimen
+from dipstream_simulator.assembly import assemble
+from dipstream_simulator.camera import SimSource
+from dipstream_simulator.experiment import is_experiment, read_experiment
 
 __all__ = ["open_sim"]
 
+_Open: TypeAlias = Callable[..., SimSource]
 
+
+def _or_from_file(function: _Open) -> _Open:
+    """Let the target be an experiment: its parameters, unless the caller gives them too."""
+
+    @wraps(function)
+    def opened(target: str = "", **given: Any) -> SimSource:
+        if not is_experiment(target):
+            return function(target, **given)
+        camera, written = read_experiment(target, function)
+        return function(camera, **{**written, **given})
+
+    return opened
+
+
+@_or_from_file
 def open_sim(
     target: str = "",
     *,
-    n: int = 60,
-    width: int = 512,
-    height: int = 512,
+    specimen: str = "nuclei",
+    n: int | None = None,
+    channels: str | None = None,
     seed: int = 7,
+    photons: float | None = None,
+    background_photons: float | None = None,
+    nucleus_um: float | None = None,
+    step_um: float | None = None,
+    motion: str | None = None,
+    cycle_t: int | None = None,
+    death_rate: float | None = None,
+    grow: float | None = None,
+    flow_um: str | None = None,
+    density: float | None = None,
+    touching: float | None = None,
+    contrast: float | None = None,
+    cell_um: float | None = None,
+    z_spread_um: float | None = None,
+    bead_um: float | None = None,
+    per_cell: int | None = None,
+    on_t: float | None = None,
+    off_t: float | None = None,
+    length_um: float | None = None,
+    distance_um: float | None = None,
+    distance_rayleigh: float | None = None,
+    angle_deg: float | None = None,
+    file: str | None = None,
+    file_pixel_um: float | None = None,
+    objective: str = "20x0.75",
+    method: Literal["widefield", "confocal"] = "widefield",
+    psf: Literal["scalar", "vectorial", "gaussian"] = "scalar",
+    pinhole_au: float = 1.0,
+    aberrations_nm: str = "",
+    sample_index: float | None = None,
+    depth_um: float = 0.0,
+    coverslip_um: float = 170.0,
+    transmission: float = 1.0,
+    vignetting: float = 0.0,
+    illumination: Literal["flat", "gaussian"] = "flat",
+    mode: str | None = None,
+    width: int | None = None,
+    height: int | None = None,
+    roi: str | None = None,
+    binning: int = 1,
+    exposure_ms: float = 10.0,
+    bits: int | None = None,
+    em_gain: float | None = None,
+    temperature_c: float | None = None,
+    camera_pixel_um: float | None = None,
+    scan_um: float | None = None,
+    qe: float | None = None,
+    read_noise_e: float | None = None,
+    gain_e_per_dn: float | None = None,
+    offset_dn: float | None = None,
+    full_well_e: float | None = None,
+    dark_e_per_s: float | None = None,
+    serial: int | None = None,
+    z: int = 1,
+    z_step_um: float = 1.0,
+    tiles: str = "1x1",
+    overlap: float = 0.0,
+    focus_um: float = 0.0,
+    focus_drift_um: float = 0.0,
+    drift_um: str = "0,0",
+    jitter_um: float = 0.0,
+    bleach_ms: float = 0.0,
+    flicker_hz: float = 0.0,
+    flicker_depth: float = 0.2,
     fps: float = 20.0,
     frames: int | None = None,
-    photons: float = 2400.0,
-    background_photons: float = 200.0,
-    exposure_ms: float = 10.0,
-    nucleus_um: float = 10.0,
-    step_um: float = 0.8,
-    objective: str = "20x0.75",
-    camera_pixel_um: float = 6.5,
-    bits: int = 12,
-    qe: float = 0.8,
-    read_noise_e: float = 1.5,
-    gain_e_per_dn: float | None = None,
-    offset_dn: float = 100.0,
-    full_well_e: float = 8000.0,
-    dark_e_per_s: float = 0.1,
+    faults: str = "",
+    noise: Literal["fast", "exact"] = "fast",
+    threads: int = 1,
 ) -> SimSource:
-    """Open a simulated camera that looks at moving nuclei in two channels, DAPI and GFP.
+    """Open a simulated microscope and camera, with a specimen whose truth is known.
 
     Parameters
     ----------
     target
-        Reserved for presets of cameras; only the empty text is allowed.
-    n
-        How many nuclei are in the field.
-    width, height
-        Columns and rows of the camera, in px.
+        A camera: orca-flash4, orca-quest2, kinetix, prime-95b, ixon-888, orca-r2, zelux-cs165c,
+        pmt-gaasp; generic if left out. Or a YAML file with the parameters below in sections.
+    specimen
+        nuclei, cells, beads, spots, emitters, filaments, usaf, siemens, pair, picture or flat.
+    n, density
+        How many objects the specimen has, all tiles together, and the share of its area that they
+        cover at most (0.4): where they need more room than the tiles have, the specimen is larger,
+        and a part of it is seen.
+    channels
+        Channels in order, from DAPI, GFP, RFP, Cy5; DAPI+GFP sees both in one exposure.
     seed
         Fixes specimen, motion and noise: the same seed gives bit-identical frames.
+    photons
+        Emitted into all directions: per µm² and ms by a typical body (nucleus, cell, bar), per ms
+        by a typical point (bead, spot, emitter). For specimen=flat: photons that reach each sensor
+        pixel in one exposure, as a flash (no smear).
+    background_photons
+        Emitted per µm² and ms by everything else.
+    nucleus_um, cell_um, touching, contrast
+        Typical diameters, the share of nuclei that ignore the others' space, and how pronounced
+        their texture is (1 = natural).
+    step_um, motion
+        Root mean square displacement from one time point to the next; persistent, diffusion, drift
+        or still.
+    flow_um
+        With motion=drift, the step y,x that all make at each time point.
+    cycle_t, death_rate, grow
+        Time points from division to division (0 = none), the share that dies at each time point,
+        and the share of its area that a nucleus gains at each.
+    z_spread_um
+        Standard deviation of the objects' heights.
+    bead_um
+        Diameter of beads; 0 = points.
+    per_cell, length_um
+        Spots in each cell; length of a filament.
+    on_t, off_t
+        Mean time points for which an emitter shines and rests.
+    distance_um, distance_rayleigh, angle_deg
+        Distance of the two points of a pair, in µm or in Rayleigh distances, and its direction.
+    file, file_pixel_um
+        The image that is the specimen (specimen=picture), and the side of its pixels.
+    objective
+        Magnification, x, NA and the immersion medium: 20x0.75, 60x1.40oil. A shipped one is known
+        without its medium (60x1.40).
+    method, pinhole_au
+        widefield or confocal, and the pinhole's diameter in Airy units.
+    psf
+        Diffraction model: scalar, vectorial (high NA) or gaussian.
+    aberrations_nm
+        Zernike aberrations, in nm root mean square: spherical=50,coma_x=30.
+    sample_index, depth_um, coverslip_um
+        Refractive index of the sample, depth of the focus in it and thickness of the coverslip, for
+        the mismatch after Gibson and Lanni.
+    transmission
+        Share of the collected light that the glass lets through.
+    vignetting, illumination
+        Light that is lost at the corner of the sensor, 0 to 1; profile of the illumination.
+    mode
+        Readout mode of the camera, see its preset.
+    width, height, roi
+        Sensor columns and rows, in the middle of the sensor; or a region as y,x,height,width.
+    binning
+        Sensor pixels along the side of an image pixel.
+    exposure_ms
+        Exposure time (of a point scanner: on each pixel): sets light, dark current and time stamps.
+        A frame rate that no camera could reach with it is announced, not refused.
+    bits
+        Bits of the ADC, 1 to 16, over the same analogue range.
+    em_gain, temperature_c
+        Multiplication of an EMCCD; temperature of the sensor.
+    camera_pixel_um, scan_um
+        Side of a pixel on the camera; of a point scanner, in the object.
+    qe, read_noise_e, gain_e_per_dn, offset_dn, full_well_e, dark_e_per_s
+        Override the preset: quantum efficiency, read noise (e⁻), conversion (e⁻/DN), offset (DN),
+        full well (e⁻), dark current (e⁻ per pixel and s).
+    serial
+        Serial number of the camera: fixes its per-pixel pattern.
+    z, z_step_um
+        Planes of a stack around the focus, and their distance.
+    tiles, overlap
+        Rows x columns of fields on one specimen, and what neighbours share, 0 to 0.9.
+    focus_um, focus_drift_um
+        How far the focus is off, and by how much more at each time point.
+    drift_um, jitter_um
+        Drift of the stage y,x at each time point, and its random error in every frame.
+    bleach_ms
+        Exposure after which 1/e of the dye is left; 0 = it does not bleach.
+    flicker_hz, flicker_depth
+        A lamp that flickers, which a rolling shutter turns into bands.
     fps
-        Frames per second (an image set takes two); 0 = as fast as they are taken.
+        Frames per second; 0 = as fast as they are taken.
     frames
         How many frames; without end if left out.
-    photons
-        Photons that a nucleus of typical brightness emits per µm² and ms, into all directions.
-        At the other defaults about 430 of them reach each pixel.
-    background_photons
-        The same for everything that is no nucleus.
-    exposure_ms
-        Exposure time in ms: sets the light and the time stamps, but does not limit fps.
-    nucleus_um
-        Typical diameter of a nucleus, in µm.
-    step_um
-        Root mean square displacement of a nucleus between image sets, in µm.
-    objective
-        Magnification, x, NA and the immersion medium unless it is air: 20x0.75, 60x1.40oil.
-    camera_pixel_um
-        Side of a pixel on the camera, in µm.
-    bits
-        Bits of the ADC, 1 to 16.
-    qe
-        Quantum efficiency, e⁻ per photon.
-    read_noise_e
-        Read noise in e⁻ (standard deviation).
-    gain_e_per_dn
-        Conversion in e⁻/DN. Left out, the full well spans the ADC, so that more bits mean finer
-        steps over the same range.
-    offset_dn
-        The camera's offset in DN.
-    full_well_e
-        Electrons at which a pixel is full.
-    dark_e_per_s
-        Dark current in e⁻ per pixel and second.
+    faults
+        drop@10-14,hang@20:1.5,raise@30,shape@40,saturate@50: frames lost, seconds stalled, an
+        error, half a frame, too much light.
+    noise, threads
+        fast (compiled) or exact (the numpy model), both with fresh noise in every pixel; threads
+        inside a frame, which change no bit.
 
     Returns
     -------
@@ -94,51 +219,25 @@ def open_sim(
     Raises
     ------
     SourceError
-        If a value is outside its limits; nothing is ever adjusted silently.
+        If a value is outside its limits or does not belong to the specimen; nothing is ever
+        adjusted silently.
     """
-    name = _uri(locals())
-    if target:
-        raise SourceError(
-            f"The simulated camera received the target {target!r}; allowed is none. "
-            f"Write sim: followed by parameters, for instance sim:?n={n}&seed={seed}"
-        )
-    require_between("width", width, 16, 16_384, example=512)
-    require_between("height", height, 16, 16_384, example=512)
-    require_between("photons", photons, 0.0, 1e9, example=2400)
-    require_between("background_photons", background_photons, 0.0, 1e9, example=200)
-    require_between("camera_pixel_um", camera_pixel_um, 0.1, 100.0, example=6.5)
-    timing = Timing(fps, frames, exposure_ms)
-    sensor = Sensor(
-        qe=qe,
-        read_noise_e=read_noise_e,
-        gain_e_per_dn=(
-            spanning_gain_e_per_dn(full_well_e, bits, offset_dn)
-            if gain_e_per_dn is None
-            else gain_e_per_dn
-        ),
-        offset_dn=offset_dn,
-        bits=bits,
-        full_well_e=full_well_e,
-        dark_e_per_s=dark_e_per_s,
-    )
-    scene = make_scene(
-        random_specimen(seed, n, nucleus_um),
-        Objective.parse(objective),
-        shape=(height, width),
-        camera_pixel_um=camera_pixel_um,
-        exposure_ms=exposure_ms,
-        photons=photons,
-        background_photons=background_photons,
-    )
-    return SimSource(name, scene, sensor, timing, step_um=step_um, seed=seed)
+    parameters = locals()
+    name = _uri(parameters)
+    del parameters["target"]
+    return assemble(name, target, parameters)
 
 
 def _uri(parameters: dict[str, Any]) -> str:
-    """Write the source as people would: only what differs from the defaults."""
+    """Write the source as people would: only what differs from the defaults.
+
+    What an experiment's file said stands in it too, so that a run can be repeated without it.
+    """
     defaults = inspect.signature(open_sim).parameters
     changed = {
         key: int(value) if isinstance(value, float) and value.is_integer() else value
         for key, value in parameters.items()
         if key != "target" and value != defaults[key].default
     }
-    return f"sim:{parameters['target']}" + (f"?{urlencode(changed)}" if changed else "")
+    query = urlencode(changed, quote_via=quote, safe="+,/:@=")
+    return f"sim:{parameters['target']}" + (f"?{query}" if changed else "")

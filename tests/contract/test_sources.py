@@ -13,7 +13,7 @@ import tifffile
 
 from dipstream.frame import BadFrame, Frame
 from dipstream.service import start
-from dipstream.source import Source
+from dipstream.source import Source, SourceTruth, TruthfulSource
 from dipstream.sources import open_source
 
 FILES = 5
@@ -224,6 +224,52 @@ def test_a_run_of_it_adds_up(kind: Kind, tmp_path: Path) -> None:
     assert frames["state"].eq("analysed").all()
     assert frames["content_hash"].str.len().eq(16).all()
     assert run.reader.record.state == ("finished" if kind.ends else "stopped")
+
+
+def test_a_source_that_knows_the_truth_tells_all_of_it(kind: Kind) -> None:
+    with kind.open() as source:
+        if not isinstance(source, TruthfulSource):
+            pytest.skip("it does not know what is really there")
+        frames = taken(source, kind)
+        for frame in frames:
+            assert frame.info.seq is not None
+            there = source.truth(frame.info.seq)
+            assert there.labels.shape == frame.data.shape
+            assert there.labels.dtype == np.int32
+            assert set(np.unique(there.labels)) - {0} == set(range(1, there.count + 1))
+            for name in ("track_ids", "parent_ids", "y_um", "x_um", "z_um"):
+                assert getattr(there, name).shape == (there.count,)
+            assert len(set(there.track_ids.tolist())) == there.count
+            assert (there.track_ids > 0).all()
+            if there.pixels is not None:
+                pixels = there.pixels()
+                for image in (pixels.photons, pixels.electrons, pixels.saturated):
+                    assert image.shape == frame.data.shape
+                assert pixels.photons.dtype.name == pixels.electrons.dtype.name == "float32"
+                assert pixels.saturated.dtype.name == "bool"
+
+
+def test_the_truth_may_be_asked_in_any_order_and_from_any_thread(kind: Kind) -> None:
+    with kind.open() as source:
+        if not isinstance(source, TruthfulSource):
+            pytest.skip("it does not know what is really there")
+        asked: dict[int, SourceTruth] = {}
+
+        def ask() -> None:
+            for seq in (4, 0, 5, 2):
+                asked[seq] = source.truth(seq)
+
+        thread = threading.Thread(target=ask, daemon=True)
+        thread.start()
+        frames = taken(source, kind)
+        thread.join(20)
+        for frame in frames:
+            seq = frame.info.seq
+            assert seq is not None
+            there = source.truth(seq)
+            if seq in asked:
+                np.testing.assert_array_equal(there.labels, asked[seq].labels)
+                np.testing.assert_array_equal(there.y_um, asked[seq].y_um)
 
 
 def test_a_broken_file_becomes_a_bad_frame(folder: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from dipstream.calibrate import CameraFile, CameraMode, write_camera
 from dipstream.registry import STEP_GROUPS, Step, file_parameters, list_steps
 from dipstream.steps.image import Image, Labels, Mask
 from dipstream.steps.objects import Objects
@@ -89,6 +90,10 @@ def given(tmp_path: Path) -> Given:
         needed = {}
         # In the order of the alphabet: a dark image is darker than a flat one.
         for k, name in enumerate(sorted(file_parameters(step.model)), start=1):
+            if name == "camera":
+                needed[name] = tmp_path / "camera.toml"
+                write_camera(needed[name], CameraFile("test", (CameraMode("any", 5.0, 0.5),)))
+                continue
             needed[name] = tmp_path / f"{name}.tif"
             tifffile.imwrite(needed[name], np.full(SHAPE, 3 * k, "uint16"))
         assert required <= set(needed), "say here what this step needs"

@@ -1,81 +1,89 @@
-"""Stamping blurred nuclei neither loses light nor moves it."""
+"""Bodies with a texture: stamping them neither loses light nor moves it."""
 
 import numpy as np
 import pytest
-from scipy import ndimage
 
-from dipstream_simulator.optics import Objective
-from dipstream_simulator.render.scene import Scene, make_scene
-from dipstream_simulator.render.sprites import Sprite, make_sprite, place
-from dipstream_simulator.specimen.motion import Motion
-from dipstream_simulator.specimen.nuclei import CHANNELS, random_specimen
+from dipstream_simulator.optics import Microscope, Objective
+from dipstream_simulator.render import Renderer, View
+from dipstream_simulator.specimen.model import CHANNELS
+from dipstream_simulator.specimen.points import StillPoints, still_objects
+from dipstream_simulator.specimen.population import nuclei
+from dipstream_simulator.specimen.spots import Body
 
 PIXEL_UM = 0.325
+CHANNEL_PAIR = (CHANNELS["DAPI"], CHANNELS["GFP"])
 
 
-def scene_through(objective: Objective, camera_pixel_um: float, n: int = 4) -> Scene:
-    return make_scene(
-        random_specimen(3, n, 10.0),
-        objective,
-        shape=(160, 192),
-        camera_pixel_um=camera_pixel_um,
-        exposure_ms=10.0,
-        photons=2400.0,
-        background_photons=200.0,
-    )
+def one_nucleus(y_um: float, x_um: float) -> StillPoints:
+    shape = nuclei(5, 1, extent_um=(60.0, 60.0), channels=CHANNEL_PAIR).shapes[0]
+    zero = np.zeros(1)
+    still = still_objects(zero + y_um, zero + x_um, zero, np.ones((1, 2)))
+    return StillPoints(CHANNEL_PAIR, (60.0, 60.0), (shape,), still)
 
 
-@pytest.fixture(scope="module")
-def sprite() -> Sprite:
-    nucleus = random_specimen(5, 1, 10.0).shapes[0]
-    return make_sprite(nucleus, Objective(20, 0.75), CHANNELS, PIXEL_UM)
+def photons(renderer: Renderer, channel: int, view: View | None = None) -> np.ndarray:
+    image = renderer.photons(0, channel, view or View(), signal=100.0, background=0.0)
+    return np.asarray(image, dtype=np.float64)
 
 
-@pytest.mark.parametrize(
-    ("dy", "dx"), [(0.0, 0.0), (0.5, -0.5), (0.31, 0.07), (-0.49, 0.49), (0.499, 0.501)]
-)
+def centre_px(image: np.ndarray) -> np.ndarray:
+    places = np.indices(image.shape)
+    return np.array([np.average(place, weights=image) for place in places])
+
+
 @pytest.mark.parametrize("channel", [0, 1])
+@pytest.mark.parametrize(("dy", "dx"), [(0.5, -0.5), (0.31, 0.07), (-0.49, 0.49), (0.499, 0.501)])
 def test_sub_pixel_places_keep_light_and_move_its_centre(
-    sprite: Sprite, channel: int, dy: float, dx: float
+    channel: int, dy: float, dx: float
 ) -> None:
-    def stamped(y_px: float, x_px: float) -> np.ndarray:
-        canvas = np.zeros((100, 100))
-        where, patch = place((100, 100), *sprite.stamp(sprite.light[channel], y_px, x_px))
-        canvas[where] = patch
-        return canvas
-
-    reference, moved = stamped(50, 50), stamped(50 + dy, 50 + dx)
+    microscope = Microscope(Objective(20, 0.75))
+    specimen = one_nucleus(0.0, 0.0)
+    renderer = Renderer(specimen, microscope, shape=(111, 111), pixel_um=PIXEL_UM)
+    reference = photons(renderer, channel)
+    moved = photons(renderer, channel, View(-dy * PIXEL_UM, -dx * PIXEL_UM))
     assert moved.sum() == pytest.approx(reference.sum(), rel=1e-3)
-    shift = np.subtract(ndimage.center_of_mass(moved), ndimage.center_of_mass(reference))
-    np.testing.assert_allclose(shift, (dy, dx), atol=0.01)
+    np.testing.assert_allclose(centre_px(moved) - centre_px(reference), (dy, dx), atol=0.01)
 
 
-def test_blur_conserves_light_and_spreads_it(sprite: Sprite) -> None:
-    step_um = PIXEL_UM / sprite.oversample
-    half = (len(sprite.depth) - 1) // 2
-    sharp = random_specimen(5, 1, 10.0).shapes[0].light(step_um, half)
-    for blurred, unblurred in zip(sprite.light, sharp, strict=True):
-        assert blurred.sum() == pytest.approx(unblurred.sum(), rel=1e-3)
-        assert blurred[unblurred == 0].sum() > 0.01 * blurred.sum()
+@pytest.mark.parametrize("z_um", [0.0, 0.7, -2.0, 6.0, 15.0])
+def test_a_nucleus_shines_by_its_area_in_every_plane(z_um: float) -> None:
+    specimen = one_nucleus(0.3, -0.2)
+    microscope = Microscope(Objective(20, 0.75))
+    renderer = Renderer(specimen, microscope, shape=(261, 261), pixel_um=PIXEL_UM)
+    depth = specimen.shapes[0].depth(0.05, 250)
+    area_um2 = (depth > 0).sum() * 0.05**2
+    received = photons(renderer, 0, View(z_um=z_um)).sum()
+    assert received == pytest.approx(100.0 * area_um2, rel=0.01)
+    assert received == pytest.approx(photons(renderer, 0).sum(), rel=1e-3)
 
 
-def test_photons_add_up_to_what_was_emitted_and_collected() -> None:
-    objective = Objective(20, 0.75)
-    scene = scene_through(objective, 6.5)
-    field_um = (160 * PIXEL_UM, 192 * PIXEL_UM)
-    position_um = Motion(scene.specimen, field_um, step_um=0.8, seed=3).at(0)
-    image = scene.photons(position_um, 0).astype(float)
-    assert image.min() == pytest.approx(200 * PIXEL_UM**2 * 10 * objective.collected_fraction)
-    received = image.sum() - image.size * scene.background_photons
-    areas_um2 = [
-        (sprite.depth > 0).sum() * (PIXEL_UM / sprite.oversample) ** 2 for sprite in scene.sprites
-    ]
-    emitted = 2400 * 10 * np.dot(areas_um2, scene.specimen.brightness[:, 0])
-    # What misses the image: nuclei are whole, but the blur of those at the border is not.
-    assert received == pytest.approx(emitted * objective.collected_fraction, rel=0.005)
+@pytest.mark.parametrize("z_um", [1.0, 5.0, 15.0])
+def test_a_small_body_keeps_its_light_where_it_is_drawn_coarsely(z_um: float) -> None:
+    zero = np.zeros(1)
+    still = still_objects(zero, zero, zero, np.ones((1, 1)))
+    specimen = StillPoints(CHANNEL_PAIR[:1], (60.0, 60.0), (Body(1.6, 0.9, 0.3, 1),), still)
+    microscope = Microscope(Objective(20, 0.75))
+    renderer = Renderer(specimen, microscope, shape=(261, 261), pixel_um=PIXEL_UM)
+    focused, blurred = photons(renderer, 0), photons(renderer, 0, View(z_um=z_um))
+    assert blurred.sum() == pytest.approx(focused.sum(), rel=1e-3)
 
 
-def test_magnification_alone_changes_nothing() -> None:
-    one, other = scene_through(Objective(20, 0.75), 6.5), scene_through(Objective(40, 0.75), 13.0)
-    position_um = np.array([[20.0, 20.0], [20.0, 40.0], [35.0, 15.3], [38.0, 50.0]])
-    np.testing.assert_array_equal(one.photons(position_um, 1), other.photons(position_um, 1))
+def test_photons_add_up_to_what_all_nuclei_emit() -> None:
+    specimen = nuclei(3, 4, extent_um=(50.0, 60.0), channels=CHANNEL_PAIR)
+    microscope = Microscope(Objective(20, 0.75))
+    renderer = Renderer(specimen.fork(), microscope, shape=(240, 260), pixel_um=PIXEL_UM)
+    objects = specimen.objects(0)
+    areas_um2 = np.array(
+        [(specimen.shapes[i].depth(0.05, 300) > 0).sum() * 0.05**2 for i in objects.shape]
+    )
+    expected = 100.0 * np.dot(areas_um2, objects.brightness[:, 0])
+    assert photons(renderer, 0).sum() == pytest.approx(expected, rel=0.01)
+
+
+def test_the_blur_spreads_light_beyond_the_outline() -> None:
+    specimen = one_nucleus(0.0, 0.0)
+    microscope = Microscope(Objective(20, 0.75))
+    renderer = Renderer(specimen, microscope, shape=(111, 111), pixel_um=PIXEL_UM)
+    image, labels = photons(renderer, 0), renderer.truth(0, View()).labels
+    outside = image[labels == 0].sum() / image.sum()
+    assert 0.01 < outside < 0.15

@@ -44,7 +44,7 @@ def intensity_columns(
             f"the run has {', '.join(map(repr, run_channels))}"
         )
     return tuple(
-        Column(name.format(channel), "float64", unit, definition.format(channel))
+        Column(name.format(channel), "float64", unit, definition.format(channel), channel=channel)
         for channel in dict.fromkeys(chosen)
         for name, unit, definition in _FEATURES
     )

@@ -1,49 +1,102 @@
-"""One cell nucleus: its outline and its texture, drawn as finely as asked for."""
+"""One cell nucleus in any stage of its life, drawn as finely as asked for."""
 
-import math
+import enum
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
-__all__ = ["Nucleus", "random_nucleus"]
+from dipstream_simulator.specimen import texture
+from dipstream_simulator.specimen.lattice import Lattice
+from dipstream_simulator.specimen.outline import Outline, random_outline
 
-_WOBBLE_ORDERS = (2, 3, 4)
-_WOBBLE_SIZES = (0.04, 0.05, 0.03)
-_TEXTURE_STEP_UM = 0.1
+__all__ = ["DNA_STAINS", "Look", "Nucleus", "random_nucleus"]
+
+DNA_STAINS = frozenset({"DAPI", "Hoechst"})
+"""Channels that show DNA; every other channel shows a protein, which some cells lack."""
+
+_WOBBLE = (0.04, 0.05, 0.03)
+_FLAT, _DOMED, _ROUND = 0.28, 0.4, 0.5
+_MAX_NUCLEOLI = 3
+_SPECKLES = 18
+
+_Grid = npt.NDArray[np.float32]
+_Field = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+class Look(enum.Enum):
+    """How chromatin is packed."""
+
+    INTERPHASE = "interphase"
+    CONDENSED = "condensed"
+    """Prometaphase: the chromosomes are seen, the envelope is gone."""
+    PLATE = "plate"
+    """Metaphase and anaphase: chromosomes side by side."""
+    PYKNOTIC = "pyknotic"
+    """Shrunken and smooth: the nucleus of a dying cell."""
+
+
+@dataclass(frozen=True, slots=True)
 class Nucleus:
-    """A wobbly ellipse whose centroid is its origin.
+    """A nucleus whose centroid is its origin.
 
     Attributes
     ----------
-    major_um, minor_um
-        Semi-axes in µm.
-    angle_rad
-        Direction of the major axis, from +x towards +y.
-    wobble, wobble_phase_rad
-        Amplitude and phase of the outline's ripples of order 2, 3 and 4, relative to the
-        ellipse.
+    outline
+        Where it ends.
     texture_seed
-        Fixes chromatin and nucleoli.
+        Fixes chromatin, nucleoli and speckles.
+    channels
+        Names of the channels that it is drawn for: DNA stains show chromatin, GFP a protein of
+        the nucleoplasm, RFP one that gathers in speckles, Cy5 one of the envelope; any other
+        name is drawn as GFP.
+    look
+        How chromatin is packed.
+    contrast
+        Of the texture: 0 = none, 1 = natural.
     """
 
-    major_um: float
-    minor_um: float
-    angle_rad: float
-    wobble: tuple[float, ...]
-    wobble_phase_rad: tuple[float, ...]
+    outline: Outline
     texture_seed: int
+    channels: tuple[str, ...] = ("DAPI", "GFP")
+    look: Look = Look.INTERPHASE
+    contrast: float = 1.0
+
+    @property
+    def major_um(self) -> float:
+        """Longer semi-axis, in µm."""
+        return self.outline.major_um
+
+    @property
+    def minor_um(self) -> float:
+        """Shorter semi-axis, in µm."""
+        return self.outline.minor_um
+
+    @property
+    def angle_rad(self) -> float:
+        """Direction of the longer axis, from +x towards +y."""
+        return self.outline.angle_rad
 
     @property
     def reach_um(self) -> float:
         """No part of the nucleus is farther from its centroid than this, in µm."""
-        return self.major_um * (1.0 + 1.1 * sum(map(abs, self.wobble)))
+        return self.outline.reach_um
 
-    def depth(self, step_um: float, half: int) -> npt.NDArray[np.float32]:
+    @property
+    def area_um2(self) -> float:
+        """Area within the outline, in µm²."""
+        return self.outline.area_um2
+
+    @property
+    def dna_area_um2(self) -> float:
+        """Area that holds DNA, in µm²: all of it."""
+        return self.outline.area_um2
+
+    def border_um(self) -> _Field:
+        """Return points of the outline, float64 (n, 2): (y, x) from the centroid, in µm."""
+        return self.outline.border_um()
+
+    def depth(self, step_um: float, half: int) -> _Grid:
         """Return how deep each point lies: 1 in the middle, 0 on the outline, negative outside.
 
         Parameters
@@ -58,102 +111,99 @@ class Nucleus:
         ndarray
             (2·half + 1, 2·half + 1), float32; the nucleus' centroid is the middle sample.
         """
-        axis_um = np.arange(-half, half + 1) * step_um
-        y_um, x_um = axis_um[:, None], axis_um[None, :]
-        cos, sin = math.cos(self.angle_rad), math.sin(self.angle_rad)
-        offset_u, offset_v = self._centroid()
-        u = (x_um * cos + y_um * sin) / self.major_um + offset_u
-        v = (y_um * cos - x_um * sin) / self.minor_um + offset_v
-        outline = self._outline(np.arctan2(v, u))
-        return np.asarray(1.0 - np.hypot(u, v) / outline, dtype=np.float32)
+        return self.outline.depth(Lattice(step_um, half))
 
-    def light(self, step_um: float, half: int) -> tuple[npt.NDArray[np.float32], ...]:
-        """Return what shines: chromatin (DNA stain) and nucleoplasm (fluorescent protein).
+    def light(self, step_um: float, half: int) -> tuple[_Grid, ...]:
+        """Return what shines in each of the channels.
 
         Returns
         -------
         tuple of ndarray
-            Two arrays as in `depth`, relative brightness with mean 1 within the outline and 0
+            Arrays as in `depth`, relative brightness with mean 1 within the outline and 0
             outside.
         """
-        depth = self.depth(step_um, half)
-        rng = np.random.default_rng(self.texture_seed)
-        # The ripples of chromatin and the holes of nucleoli; sizes in µm.
-        coarse = self._ripples(rng, 0.7, step_um, half)
-        fine = self._ripples(rng, 0.3, step_um, half)
-        holes = self._nucleoli(rng, step_um, half)
-        # Flattened, not spherical: adherent cells have steep flanks and a broad top.
-        thickness = np.clip(1.0 - (1.0 - depth) ** 2, 0.0, None) ** 0.28
-        chromatin = thickness * np.exp(0.18 * coarse + 0.10 * fine) * (1.0 - 0.35 * holes)
-        nucleoplasm = thickness * np.exp(0.08 * coarse) * (1.0 - 0.55 * holes)
+        return self.light_on(Lattice(step_um, half))
+
+    def light_on(self, lattice: Lattice) -> tuple[_Grid, ...]:
+        """Return what shines in each of the channels, on any lattice."""
+        depth = self.outline.depth(lattice)
         inside = depth > 0.0
-        return tuple(
-            np.asarray(np.where(inside, part / part[inside].mean(), 0.0), dtype=np.float32)
-            for part in (chromatin, nucleoplasm)
+        drawn = {
+            kind: texture.normalised(self._part(kind, depth, lattice), inside)
+            for kind in {_kind(channel) for channel in self.channels}
+        }
+        return tuple(drawn[_kind(channel)] for channel in self.channels)
+
+    def _part(self, kind: str, depth: _Grid, lattice: Lattice) -> _Field:
+        if self.look is Look.PYKNOTIC:
+            return texture.flattened(depth, _ROUND)
+        if self.look is Look.INTERPHASE:
+            return self._interphase(kind, depth, lattice)
+        # Without an envelope, proteins spread evenly among the chromosomes.
+        if kind != "chromatin":
+            return texture.flattened(depth, _DOMED)
+        clumps = self._ripples(0.4, lattice, salt=3)
+        strength = 0.35 if self.look is Look.CONDENSED else 0.15
+        return texture.flattened(depth, _DOMED) * np.exp(self.contrast * strength * clumps)
+
+    def _interphase(self, kind: str, depth: _Grid, lattice: Lattice) -> _Field:
+        contrast = self.contrast
+        coarse = self._ripples(0.7, lattice, salt=0)
+        thickness = texture.flattened(depth, _FLAT)
+        holes = np.minimum(contrast * self._nucleoli(lattice), 1.6)
+        if kind == "chromatin":
+            fine = self._ripples(0.3, lattice, salt=1)
+            uneven = np.exp(contrast * (0.18 * coarse + 0.10 * fine))
+            return thickness * uneven * (1.0 - 0.35 * holes)
+        body = thickness * np.exp(contrast * 0.08 * coarse) * (1.0 - 0.55 * holes)
+        if kind == "speckles":
+            return body * (1.0 + contrast * 0.6 * self._speckles(lattice))
+        if kind == "lamina":
+            # The envelope is seen edge-on along the outline.
+            rim: _Field = np.exp(-np.square((depth - 0.1) / 0.08))
+            return np.asarray(body * (1.0 + contrast * 1.5 * rim), dtype=np.float64)
+        return body
+
+    def _ripples(self, size_um: float, lattice: Lattice, *, salt: int) -> _Field:
+        rng = np.random.default_rng([self.texture_seed, salt])
+        return texture.ripples(rng, size_um, self.reach_um, lattice)
+
+    def _nucleoli(self, lattice: Lattice) -> _Field:
+        rng = np.random.default_rng([self.texture_seed, 2])
+        small_um = self.minor_um
+        return texture.spots(
+            rng,
+            int(rng.integers(1, _MAX_NUCLEOLI + 1)),
+            within_um=0.45 * small_um,
+            sigma_um=(0.07 * small_um, 0.13 * small_um),
+            lattice=lattice,
         )
 
-    def _outline(self, theta: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        ripples = sum(
-            size * np.cos(order * theta + phase)
-            for order, size, phase in zip(
-                _WOBBLE_ORDERS, self.wobble, self.wobble_phase_rad, strict=True
-            )
-        )
-        return np.asarray(1.0 + ripples, dtype=np.float64)
-
-    def _centroid(self) -> tuple[float, float]:
-        """Centroid of the rippled outline, along both axes in units of the semi-axes."""
-        theta = np.linspace(-np.pi, np.pi, 360, endpoint=False)
-        radius = self._outline(theta)
-        scale = 2.0 / 3.0 / np.sum(radius**2)
-        return (
-            float(scale * np.sum(radius**3 * np.cos(theta))),
-            float(scale * np.sum(radius**3 * np.sin(theta))),
+    def _speckles(self, lattice: Lattice) -> _Field:
+        rng = np.random.default_rng([self.texture_seed, 4])
+        small_um = self.minor_um
+        return texture.spots(
+            rng,
+            _SPECKLES,
+            within_um=0.65 * small_um,
+            sigma_um=(0.05 * small_um, 0.11 * small_um),
+            lattice=lattice,
         )
 
-    def _ripples(
-        self, rng: np.random.Generator, size_um: float, step_um: float, half: int
-    ) -> npt.NDArray[np.float64]:
-        """Smooth noise with unit variance, the same at any `step_um` for the same seed."""
-        known = math.ceil(self.reach_um / _TEXTURE_STEP_UM)
-        noise = ndimage.gaussian_filter(
-            rng.standard_normal((2 * known + 1, 2 * known + 1)),
-            size_um / _TEXTURE_STEP_UM,
-            mode="wrap",
-        )
-        scale = step_um / _TEXTURE_STEP_UM
-        drawn = ndimage.affine_transform(
-            noise / noise.std(),
-            np.array([scale, scale]),
-            offset=known - half * scale,
-            output_shape=(2 * half + 1, 2 * half + 1),
-            order=1,
-            mode="nearest",
-        )
-        return np.asarray(drawn, dtype=np.float64)
 
-    def _nucleoli(
-        self, rng: np.random.Generator, step_um: float, half: int
-    ) -> npt.NDArray[np.float64]:
-        axis_um = np.arange(-half, half + 1) * step_um
-        holes = np.zeros((axis_um.size, axis_um.size))
-        for _ in range(int(rng.integers(1, 4))):
-            y_um, x_um = rng.uniform(-0.45, 0.45, size=2) * self.minor_um
-            sigma_um = rng.uniform(0.07, 0.13) * self.minor_um
-            squared = (axis_um[:, None] - y_um) ** 2 + (axis_um[None, :] - x_um) ** 2
-            np.maximum(holes, np.exp(-0.5 * squared / sigma_um**2), out=holes)
-        return holes
-
-
-def random_nucleus(rng: np.random.Generator, diameter_um: float) -> Nucleus:
+def random_nucleus(
+    rng: np.random.Generator,
+    diameter_um: float,
+    channels: tuple[str, ...] = ("DAPI", "GFP"),
+    *,
+    contrast: float = 1.0,
+) -> Nucleus:
     """Draw a nucleus whose area is, on average, near that of a disk of this diameter in µm."""
-    radius_um = 0.5 * diameter_um * float(np.clip(rng.normal(1.0, 0.12), 0.7, 1.3))
-    stretch = math.sqrt(rng.uniform(1.0, 1.6))
-    return Nucleus(
-        major_um=radius_um * stretch,
-        minor_um=radius_um / stretch,
-        angle_rad=float(rng.uniform(0.0, math.pi)),
-        wobble=tuple(float(size * rng.uniform(0.3, 1.0)) for size in _WOBBLE_SIZES),
-        wobble_phase_rad=tuple(rng.uniform(-math.pi, math.pi, size=3).tolist()),
-        texture_seed=int(rng.integers(2**32)),
-    )
+    outline = random_outline(rng, diameter_um, spread=0.12, stretch=1.6, wobble=_WOBBLE)
+    return Nucleus(outline, int(rng.integers(2**32)), channels, contrast=contrast)
+
+
+def _kind(channel: str) -> str:
+    if channel in DNA_STAINS:
+        return "chromatin"
+    return {"RFP": "speckles", "Cy5": "lamina"}.get(channel, "nucleoplasm")

@@ -64,8 +64,12 @@ def test_parameters_come_from_the_query_and_from_flags() -> None:
     given = opened.options
     assert (given["n"], given["fps"], given["seed"]) == (3, 0.0, 5)
     assert given["objective"] == "60x1.40oil"
-    assert given["frames"] is None
-    assert given["width"] == 512, "defaults are filled in"
+    assert set(given) == {"n", "fps", "objective", "seed"}, "the driver has its own defaults"
+
+
+def test_a_plus_in_a_query_is_a_plus() -> None:
+    opened: Any = open_source("sim:?channels=DAPI+GFP")
+    assert opened.options == {"channels": "DAPI+GFP"}
 
 
 def test_an_existing_file_may_have_a_colon(tmp_path: Path) -> None:

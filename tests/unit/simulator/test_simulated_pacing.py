@@ -8,11 +8,7 @@ import pytest
 
 from dipstream_simulator import open_sim
 from dipstream_simulator.camera import SimSource, Timing
-from dipstream_simulator.optics import Objective
 from dipstream_simulator.pacing import Pacer
-from dipstream_simulator.render.scene import make_scene
-from dipstream_simulator.sensor import Sensor
-from dipstream_simulator.specimen.nuclei import random_specimen
 
 
 class FakeTime:
@@ -32,18 +28,11 @@ class FakeTime:
 
 
 def paced(fake: FakeTime, fps: float) -> SimSource:
-    scene = make_scene(
-        random_specimen(1, 2, 6.0),
-        Objective(20, 0.75),
-        shape=(64, 64),
-        camera_pixel_um=6.5,
-        exposure_ms=10.0,
-        photons=2400,
-        background_photons=200,
-    )
-    timing = Timing(fps=fps, exposure_ms=10.0)
+    made = open_sim(n=2, nucleus_um=6.0, width=64, height=64, seed=1)
     return SimSource(
-        "sim:", scene, Sensor(), timing, step_um=0.8, seed=1, clock=fake.clock, wait=fake.wait
+        *("sim:", "sim", made.setup, made.sequence, Timing(fps)),
+        clock=fake.clock,
+        wait=fake.wait,
     )
 
 
