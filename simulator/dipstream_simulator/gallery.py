@@ -50,12 +50,13 @@ def psf_xy_xz() -> Figure:
     for column, name in enumerate(("10x0.30", "20x0.75", "60x1.40oil")):
         microscope = Microscope(Objective.parse(name))
         focus = _cut(microscope.psf(_GREEN_NM, _BLUE_NM, step_um), half_um, step_um)
-        z_um = np.linspace(-4.0, 4.0, 51)
+        z_um = np.linspace(0.0, 4.0, 26)  # the other half mirrors it: no index mismatch
         planes = [
             _cut(microscope.psf(_GREEN_NM, _BLUE_NM, step_um, float(z)), half_um, step_um)
             for z in z_um
         ]
-        side = np.array([plane[len(plane) // 2] for plane in planes])
+        above = np.array([plane[len(plane) // 2] for plane in planes])
+        side = np.concatenate([above[:0:-1], above])
         delta_um = rayleigh_um(microscope.objective.na, _GREEN_NM)
         _show(axes[0, column], focus**0.4, f"{name}: XY, δ = {1e3 * delta_um:.0f} nm", half_um)
         axes[1, column].imshow(
