@@ -124,58 +124,35 @@ def _cells(r: Request) -> Specimen:
     return cells(r.seed, r.n, extent_um=r.extent_um, channels=r.channels, **parameters)
 
 
-def _beads(r: Request) -> Specimen:
-    return beads(
-        r.seed,
-        r.n,
-        extent_um=r.extent_um,
-        channels=r.channels,
-        truth_radius_um=r.radius_um,
-        **r.pick("bead_um", "z_spread_um"),
-    )
+def _strewn(builder: Callable[..., Specimen], *names: str) -> Callable[[Request], Specimen]:
+    """Return what makes a specimen of things as wide as their image, with these parameters."""
+
+    def build(r: Request) -> Specimen:
+        return builder(
+            r.seed,
+            r.n,
+            extent_um=r.extent_um,
+            channels=r.channels,
+            truth_radius_um=r.radius_um,
+            **r.pick(*names),
+        )
+
+    return build
 
 
-def _spots(r: Request) -> Specimen:
-    return spots(
-        r.seed,
-        r.n,
-        extent_um=r.extent_um,
-        channels=r.channels,
-        truth_radius_um=r.radius_um,
-        **r.pick("per_cell", "z_spread_um"),
-    )
-
-
-def _emitters(r: Request) -> Specimen:
-    return emitters(
-        r.seed,
-        r.n,
-        extent_um=r.extent_um,
-        channels=r.channels,
-        truth_radius_um=r.radius_um,
-        **r.pick("on_t", "off_t", "z_spread_um"),
-    )
+_beads = _strewn(beads, "bead_um", "z_spread_um")
+_spots = _strewn(spots, "per_cell", "z_spread_um")
+_emitters = _strewn(emitters, "on_t", "off_t", "z_spread_um")
 
 
 def _filaments(r: Request) -> Specimen:
     length_um = r.given.get("length_um", 25.0)
     require_between("n times length_um", r.n * length_um, 0.0, 5e5, example=1000)
-    return filaments(
-        r.seed,
-        r.n,
-        extent_um=r.extent_um,
-        channels=r.channels,
-        truth_radius_um=r.radius_um,
-        **r.pick("length_um"),
-    )
+    return _strewn(filaments, "length_um")(r)
 
 
-def _usaf(r: Request) -> Specimen:
-    return usaf(extent_um=r.extent_um, channels=r.channels)
-
-
-def _siemens(r: Request) -> Specimen:
-    return siemens(extent_um=r.extent_um, channels=r.channels)
+def _chart(builder: Callable[..., Specimen]) -> Callable[[Request], Specimen]:
+    return lambda r: builder(extent_um=r.extent_um, channels=r.channels)
 
 
 def _pair(r: Request) -> Specimen:
@@ -209,10 +186,6 @@ def _picture(r: Request) -> Specimen:
     )
 
 
-def _flat(r: Request) -> Specimen:
-    return flat(extent_um=r.extent_um, channels=r.channels)
-
-
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
@@ -231,11 +204,11 @@ KINDS: Mapping[str, Kind] = {
         Kind("spots", _spots, _SPOTS, "RFP", 20, 1500.0, size_um=18.0),
         Kind("emitters", _emitters, ("n", "on_t", "off_t", "z_spread_um"), "Cy5", 2000, 300.0),
         Kind("filaments", _filaments, ("n", "length_um"), n=40),
-        Kind("usaf", _usaf, photons=1000.0, background_photons=20.0),
-        Kind("siemens", _siemens, photons=1000.0, background_photons=20.0),
+        Kind("usaf", _chart(usaf), photons=1000.0, background_photons=20.0),
+        Kind("siemens", _chart(siemens), photons=1000.0, background_photons=20.0),
         Kind("pair", _pair, ("distance_um", "distance_rayleigh", "angle_deg"), photons=5000.0),
         Kind("picture", _picture, ("file", "file_pixel_um"), photons=1500.0),
-        Kind("flat", _flat, channels="", photons=500.0),
+        Kind("flat", _chart(flat), channels="", photons=500.0),
     )
 }
 """Every kind of specimen."""
