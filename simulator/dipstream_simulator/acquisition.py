@@ -85,11 +85,6 @@ class Sequence:
     z_step_um: float = 1.0
     exposure_ms: float = 10.0
 
-    @property
-    def per_time(self) -> int:
-        """Frames of one time point."""
-        return self.channels * self.planes * len(self.places)
-
     def shot(self, number: int) -> Shot:
         """Return the exposure with this device number."""
         rest, channel = divmod(number, self.channels)

@@ -10,7 +10,6 @@ from dipstream_simulator.specimen.model import CHANNELS
 def test_order_is_time_position_plane_channel() -> None:
     places = grid("1x2", (100.0, 50.0), 0.1)
     sequence = Sequence(2, places, planes=3, z_step_um=0.5, exposure_ms=20)
-    assert sequence.per_time == 12
     shots = [sequence.shot(number) for number in range(13)]
     assert [shot.channel for shot in shots[:4]] == [0, 1, 0, 1]
     assert [shot.z for shot in shots] == [0, 0, 1, 1, 2, 2, 0, 0, 1, 1, 2, 2, 0]
