@@ -1,16 +1,21 @@
 """What steps hand to each other: Image, Mask, Labels.
 
-Each offers its pixels as one dense array today; other views (runs, histograms) are added as
-properties, so that steps written against these types stay as they are.
+Each is held in the form in which it was made and shows itself in another when it is asked to: a
+corrected image computes its pixels where they are needed, a mask and labels are runs of pixels or
+dense arrays. Views are made once and kept; none of them is ever changed.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import numpy.typing as npt
+
+from dipstream.kernels import LabelledRuns, Linear, Runs
+from dipstream.kernels.moments import Moments, moments_of_runs
+from dipstream.kernels.runs import labels_of_runs, mask_of_runs, runs_of_labels, runs_of_mask
 
 __all__ = ["Image", "Labels", "Mask"]
 
@@ -32,10 +37,18 @@ class _Plane:
 
     pixel_um: float | None = None
     estimates: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
+    _views: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     def with_estimates(self, **estimates: float) -> Self:
         """Return the same with more estimates."""
-        return replace(self, estimates=MappingProxyType({**self.estimates, **estimates}))
+        return self._keeping(
+            replace(self, estimates=MappingProxyType({**self.estimates, **estimates}))
+        )
+
+    def _keeping(self, other: Self) -> Self:
+        """Let another of the same content share the views."""
+        object.__setattr__(other, "_views", self._views)
+        return other
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +57,8 @@ class Image(_Plane):
 
     Attributes
     ----------
+    data
+        The pixels, or how they follow from raw ones (`Linear`).
     bit_depth
         Bits of the ADC that made the pixels, or None.
     offset_dn, gain_e_per_dn, em_gain
@@ -54,7 +69,7 @@ class Image(_Plane):
         tells them; None for files.
     """
 
-    pixels: npt.NDArray[Any]
+    data: npt.NDArray[Any] | Linear
     channel: str = "ch0"
     bit_depth: int | None = None
     offset_dn: float | None = None
@@ -63,50 +78,115 @@ class Image(_Plane):
     camera: str | None = None
     binning: int | None = None
 
-    def with_pixels(self, pixels: npt.NDArray[Any]) -> "Image":
-        """Return an image of the same channel with other pixels."""
-        return replace(self, pixels=pixels)
+    @property
+    def pixels(self) -> npt.NDArray[Any]:
+        """The pixels as an array."""
+        if not isinstance(self.data, Linear):
+            return self.data
+        if "pixels" not in self._views:
+            self._views["pixels"] = self.data.pixels()
+        return cast("npt.NDArray[Any]", self._views["pixels"])
 
-    def mask(self, dense: npt.NDArray[np.bool_]) -> "Mask":
+    @property
+    def linear(self) -> Linear:
+        """The pixels as a function of raw ones."""
+        return self.data if isinstance(self.data, Linear) else Linear(self.data)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows and columns; planes before them in a stack."""
+        return self.data.shape
+
+    def with_pixels(self, pixels: npt.NDArray[Any] | Linear) -> "Image":
+        """Return an image of the same channel with other pixels."""
+        return replace(self, data=pixels)
+
+    def mask(self, data: npt.NDArray[np.bool_] | Runs) -> "Mask":
         """Return a mask of this image."""
-        return Mask(dense, pixel_um=self.pixel_um, estimates=self.estimates)
+        return Mask(data, pixel_um=self.pixel_um, estimates=self.estimates)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mask(_Plane):
-    """Foreground: bool (y, x)."""
+    """Foreground: bool (y, x), or runs."""
 
-    dense: npt.NDArray[np.bool_]
+    data: npt.NDArray[np.bool_] | Runs
 
-    def with_dense(self, dense: npt.NDArray[np.bool_]) -> "Mask":
+    @property
+    def dense(self) -> npt.NDArray[np.bool_]:
+        """Bool (y, x)."""
+        if not isinstance(self.data, Runs):
+            return self.data
+        if "dense" not in self._views:
+            self._views["dense"] = mask_of_runs(self.data)
+        return cast("npt.NDArray[np.bool_]", self._views["dense"])
+
+    @property
+    def runs(self) -> Runs:
+        """Runs of foreground."""
+        if isinstance(self.data, Runs):
+            return self.data
+        if "runs" not in self._views:
+            self._views["runs"] = runs_of_mask(self.data)
+        return cast("Runs", self._views["runs"])
+
+    def with_data(self, data: npt.NDArray[np.bool_] | Runs) -> "Mask":
         """Return a mask with other pixels."""
-        return replace(self, dense=dense)
+        return replace(self, data=data)
 
-    def labels(self, dense: npt.NDArray[np.int32]) -> "Labels":
+    def labels(self, data: npt.NDArray[np.int32] | LabelledRuns) -> "Labels":
         """Return labels of this mask."""
-        return Labels(dense, pixel_um=self.pixel_um, estimates=self.estimates)
+        return Labels(data, pixel_um=self.pixel_um, estimates=self.estimates)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Labels(_Plane):
-    """Objects: int32 (y, x), 0 = background.
+    """Objects: int32 (y, x), 0 = background, or runs with labels.
 
     A segmentation numbers its objects 1…n without gaps, in raster order of their first pixels;
     rings keep the numbers of what they lie around, so that some may be missing.
     """
 
-    dense: npt.NDArray[np.int32]
+    data: npt.NDArray[np.int32] | LabelledRuns
 
-    def with_dense(self, dense: npt.NDArray[np.int32]) -> "Labels":
+    @property
+    def dense(self) -> npt.NDArray[np.int32]:
+        """int32 (y, x), 0 = background."""
+        if not isinstance(self.data, LabelledRuns):
+            return self.data
+        if "dense" not in self._views:
+            self._views["dense"] = labels_of_runs(self.data)
+        return cast("npt.NDArray[np.int32]", self._views["dense"])
+
+    @property
+    def runs(self) -> LabelledRuns:
+        """Runs of objects."""
+        if isinstance(self.data, LabelledRuns):
+            return self.data
+        if "runs" not in self._views:
+            self._views["runs"] = runs_of_labels(self.data)
+        return cast("LabelledRuns", self._views["runs"])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows and columns."""
+        return self.data.runs.shape if isinstance(self.data, LabelledRuns) else self.data.shape
+
+    @property
+    def moments(self) -> Moments:
+        """Area, box and sums of coordinates of each object."""
+        if "moments" not in self._views:
+            self._views["moments"] = moments_of_runs(self.runs)
+        return cast("Moments", self._views["moments"])
+
+    def with_data(self, data: npt.NDArray[np.int32] | LabelledRuns) -> "Labels":
         """Return labels with other pixels."""
-        return replace(self, dense=dense)
+        return replace(self, data=data)
 
     @property
     def numbers(self) -> npt.NDArray[np.int64]:
         """The labels that are present, ascending: one row of a table each."""
-        present = np.bincount(self.dense.ravel()) > 0
-        present[0] = False
-        return np.flatnonzero(present).astype(np.int64)
+        return self.moments.label
 
     @property
     def count(self) -> int:

@@ -69,7 +69,7 @@ def electrons(
         offset, gain, amplification = _of_numbers(image, offset_dn, gain_e_per_dn, em_gain)
     pixels = as_float32(image.pixels) - np.float32(offset)
     pixels *= np.float32(gain / amplification)
-    return replace(image, pixels=pixels, offset_dn=None, gain_e_per_dn=None, em_gain=None)
+    return replace(image, data=pixels, offset_dn=None, gain_e_per_dn=None, em_gain=None)
 
 
 def _require_alone(offset_dn: float | None, gain_e_per_dn: float | None) -> None:

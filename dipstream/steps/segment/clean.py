@@ -73,7 +73,7 @@ def fill_holes(mask: Mask, *, max_area_px: Annotated[int | None, Field(ge=0)] = 
     if max_area_px is not None:
         holes, _ = ndi.label(filled & ~mask.dense)
         filled &= (np.bincount(holes.ravel()) <= max_area_px)[holes] | mask.dense
-    return mask.with_dense(np.asarray(filled, bool))
+    return mask.with_data(np.asarray(filled, bool))
 
 
 @pure()
@@ -113,5 +113,5 @@ def _opened(region: Region, radius_px: int) -> Region:
     centres = np.where(lowest == highest, pixels, 0)
     opened = ndi.maximum_filter(centres, footprint=disk, mode="constant")
     if isinstance(region, Mask):
-        return region.with_dense(opened > 0)
-    return region.with_dense(in_raster_order(opened))
+        return region.with_data(opened > 0)
+    return region.with_data(in_raster_order(opened))

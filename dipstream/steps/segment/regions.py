@@ -45,5 +45,5 @@ def drop(region: Region, keep: npt.NDArray[np.bool_], labels: npt.NDArray[np.int
     keep[0] = False
     kept = keep[labels]
     if isinstance(region, Mask):
-        return region.with_dense(kept)
-    return region.with_dense(in_raster_order(np.where(kept, labels, 0)))
+        return region.with_data(kept)
+    return region.with_data(in_raster_order(np.where(kept, labels, 0)))

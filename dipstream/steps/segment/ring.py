@@ -24,4 +24,4 @@ def ring_labels(labels: Labels, *, inner_px: float, outer_px: float) -> Labels:
     """
     outer = expand_labels(labels.dense, distance=outer_px)
     inner = labels.dense if inner_px == 0 else expand_labels(labels.dense, distance=inner_px)
-    return labels.with_dense(np.where(inner > 0, 0, outer).astype(np.int32))
+    return labels.with_data(np.where(inner > 0, 0, outer).astype(np.int32))

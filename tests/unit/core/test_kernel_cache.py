@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dipstream_simulator.sensor.compiled import forget_stale_kernels
+from dipstream.compiled import forget_stale_kernels
 
 
 def test_kernels_go_with_the_sources_that_made_them(tmp_path: Path) -> None:

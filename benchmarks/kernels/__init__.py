@@ -1,0 +1,1 @@
+"""The stages of the analysis, each beside its reference: one module a kernel."""
