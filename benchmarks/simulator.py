@@ -7,24 +7,17 @@ turns, so that what else the machine does falls on both.
 import argparse
 import json
 import statistics
-import time
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from benchmarks.pipelines import timed_ms
 from dipstream_simulator import open_sim
 from dipstream_simulator.bench import Bench
 
 SIZES = ((2048, 800), (512, 60))
 CAMERA = "orca-flash4"
-
-
-def timed_ms(work: Callable[[], object]) -> float:
-    """Return how long one call takes, in ms."""
-    began = time.perf_counter()
-    work()
-    return (time.perf_counter() - began) * 1e3
 
 
 def measure(side: int, n: int, rounds: int) -> dict[str, Any]:
@@ -39,8 +32,8 @@ def measure(side: int, n: int, rounds: int) -> dict[str, Any]:
     whole, render, poisson = [], [], []
     for number in range(4, 4 + rounds):
         shot = sequence.shot(number)
-        whole.append(timed_ms(lambda shot=shot: bench.expose(shot)))
-        render.append(timed_ms(lambda shot=shot: bench.photons(shot, shot.channel)))
+        whole.append(timed_ms(partial(bench.expose, shot)))
+        render.append(timed_ms(partial(bench.photons, shot, shot.channel)))
         poisson.append(timed_ms(lambda: rng.poisson(expected)))
     frame_ms, poisson_ms = statistics.median(whole), statistics.median(poisson)
     return {

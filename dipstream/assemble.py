@@ -12,7 +12,7 @@ from dipstream.frame import Frame, FrameInfo, ImageSet, SetKey
 __all__ = ["Assembled", "Assembler", "Verdict"]
 
 Verdict: TypeAlias = Literal["taken", "late", "unexpected"]
-_REMEMBERED = 20_000
+_REMEMBERED = 1000  # closed sets; the table knows about all of them
 
 
 @dataclass(slots=True)

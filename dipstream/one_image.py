@@ -24,6 +24,7 @@ def analyze(
     channels: Sequence[str] | None = None,
     bit_depth: int | None = None,
     kind: str | None = None,
+    reference: bool = False,
 ) -> tuple[npt.NDArray[np.int32], pd.DataFrame]:
     """Segment and measure one image.
 
@@ -42,6 +43,8 @@ def analyze(
         Bits of the ADC, if it is not the container's.
     kind
         Which type of object to return; the first of the pipeline by default.
+    reference
+        Compute with the references that define each step instead of kernels: slower.
 
     Returns
     -------
@@ -63,14 +66,14 @@ def analyze(
         raise ConfigError(f"received bit_depth={bit_depth}; allowed are 1 to 64 bits")
     plan = pipeline if isinstance(pipeline, Plan) else open_plan(pipeline)
     planes = _planes(image, channels)
-    line = plan.compile(list(planes))
+    line = plan.compile(list(planes), reference=reference)
     chosen = kind if kind is not None else line.kinds[0]
     if chosen not in line.kinds:
         raise ConfigError(f"there are no objects {kind!r}; this pipeline has {line.kinds}")
     done = line.analyse(_image_set(planes, pixel_um, bit_depth))
     rows = done.tables[chosen]
     table = pd.DataFrame({name: rows.column(name) for name in rows.schema.names})
-    return done.labels[chosen].dense, table
+    return done.labels[chosen].dense.copy(), table
 
 
 def _planes(

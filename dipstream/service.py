@@ -24,10 +24,14 @@ from dipstream.source import Source
 from dipstream.sources import open_source
 from dipstream.store import RunFolder, RunLock, RunReader, RunRecord, find_run, list_runs, new_run
 from dipstream.truth import TrueSet
+from dipstream.warmup import ensure_warm
 
 __all__ = ["LiveRun", "open_run", "start"]
 
-_LIBRARIES = ("dipstream", "numpy", "scipy", "scikit-image", "tifffile", "imagecodecs", "pyarrow")
+_LIBRARIES = (
+    "dipstream", "numpy", "scipy", "scikit-image", "numba", "llvmlite", "tifffile", "imagecodecs",
+    "pyarrow",
+)  # fmt: skip
 _IDENTITY = ("pattern", "channels", "pixel_um", "bit_depth")
 _MAILBOX_BYTES = 256_000_000
 
@@ -61,6 +65,7 @@ def start(
     subscribers: Iterable[Callable[[Result], None]] = (),
     truth_subscribers: Iterable[Callable[[TrueSet], None]] = (),
     mailbox: bool = True,
+    progress: Callable[[str], None] = lambda _: None,
     **settings: Any,
 ) -> "LiveRun":
     """Start a run in threads of this process and return at once.
@@ -85,6 +90,9 @@ def start(
         is not ``none``; from a thread of its own, before or after the result.
     mailbox
         Keep results for iteration; turn it off where nobody iterates.
+    progress
+        Told, in words, what takes long before the first frame: kernels that were never compiled on
+        this machine are, before the source opens.
     settings
         As in `dipstream.settings.RunSettings`, for instance ``workers=2``.
 
@@ -101,6 +109,8 @@ def start(
         source = _without_truth(source) if driver in {None, "watch"} else source
         source = open_source(source, driver=driver, **(options or {}))
     key = _source_key(source, options or {})
+    if not chosen.reference:
+        ensure_warm(progress)
     with ExitStack() as opened:
         opened.enter_context(source)
         folder = _earlier_run(chosen.home, key, plan) if go_on else None
@@ -250,6 +260,8 @@ class LiveRun:
             "frames_per_s": round(analysed_now / max(self._seconds, 1e-9), 3),
             "lag_ms_p50": book["lag_ms_p50"],
             "lag_ms_p99": book["lag_ms_p99"],
+            "deadline_ms": status.deadline_ms,
+            "deadline_misses": status.deadline_misses,
             "balanced": accounting.balanced,
             "problems": list(accounting.problems),
             "flags": book["flags"],
@@ -270,9 +282,9 @@ class _Mailbox:
     def put(self, result: Result) -> None:
         with self._changed:
             self._results.append(result)
-            self._bytes += _size(result)
+            self._bytes += result.nbytes
             while self._bytes > _MAILBOX_BYTES and len(self._results) > 1:
-                self._bytes -= _size(self._results.popleft())
+                self._bytes -= self._results.popleft().nbytes
                 self.missed += 1
             self._changed.notify_all()
 
@@ -290,12 +302,8 @@ class _Mailbox:
 
     def _take(self) -> Result:
         result = self._results.popleft()
-        self._bytes -= _size(result)
+        self._bytes -= result.nbytes
         return result
-
-
-def _size(result: Result) -> int:
-    return result.image_set.nbytes + sum(one.nbytes for one in result.label_images.values())
 
 
 def _without_truth(

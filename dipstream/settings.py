@@ -36,6 +36,15 @@ class RunSettings(BaseSettings):
         Runs are kept in its folder ``runs``.
     workers
         Analysis threads; 0 means as many as there are processors, at most 4.
+    frame_threads
+        Threads inside one frame. More than 1 gets a frame through sooner where frames come slowly;
+        where they come as fast as they can be analysed, `workers` alone gives more frames a second.
+    deadline_ms
+        A row that is written later than this after its frame was received is counted as a miss;
+        None: 1000 ms on a live camera, no deadline for files.
+    reference
+        Compute with the references that define each step, without kernels and fused passes: the
+        same numbers many times later, for comparison.
     policy
         What happens when frames come faster than they are analysed: ``block`` the source,
         ``drop-oldest`` waiting image set (its rows say so), or ``stop`` the run. None blocks
@@ -64,6 +73,9 @@ class RunSettings(BaseSettings):
 
     home: Path = Field(default_factory=default_home)
     workers: int = Field(default=0, ge=0, le=64)
+    frame_threads: int = Field(default=1, ge=1, le=64)
+    deadline_ms: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    reference: bool = False
     policy: Policy | None = None
     queue_mb: float = Field(default=512, gt=0)
     durability: Literal["full", "normal"] = "full"

@@ -38,6 +38,20 @@ Frames = Annotated[int | None, typer.Option(min=1, help="Stop after this many fr
 Workers = Annotated[
     int | None, typer.Option(min=1, max=64, help="Analysis threads (default: processors, up to 4).")
 ]
+FrameThreads = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=64, help="Threads inside a frame: rows sooner, not more of them (default 1)."
+    ),
+]
+DeadlineMs = Annotated[
+    float | None,
+    typer.Option(help="Count rows later than this after their frame (live cameras: 1000)."),
+]
+Reference = Annotated[
+    bool,
+    typer.Option("--reference", help="Without kernels and fused passes: slow, for comparison."),
+]
 Policy = Annotated[
     str | None,
     typer.Option(
@@ -95,7 +109,7 @@ def _root(
 
 @app.command()
 def demo(
-    frames: Annotated[int, typer.Option(min=1, help="Stop after this many frames.")] = 150,
+    frames: Annotated[int, typer.Option(min=1, help="Stop after this many frames.")] = 300,
     headless: Annotated[
         bool, typer.Option("--headless", help="Plain lines instead of the live view.")
     ] = False,
@@ -108,8 +122,8 @@ def demo(
     from dipstream.cli.live import Request, follow  # noqa: PLC0415
 
     request = Request(
-        # Five image sets a second: what the reference steps manage on two slow processors.
-        source="sim:?fps=10",
+        # Fifteen image sets a second: two slow processors keep up, truth and score included.
+        source="sim:?fps=30",
         pipeline="nuclei",
         frames=frames,
         settings={"home": home, "workers": workers, "truth": truth},
@@ -128,6 +142,9 @@ def run(
     camera: Camera = None,
     frames: Frames = None,
     workers: Workers = None,
+    frame_threads: FrameThreads = None,
+    deadline_ms: DeadlineMs = None,
+    reference: Reference = False,
     policy: Policy = None,
     queue_mb: QueueMb = None,
     durability: Durability = None,
@@ -154,6 +171,9 @@ def run(
         settings={
             "home": home,
             "workers": workers,
+            "frame_threads": frame_threads,
+            "deadline_ms": deadline_ms,
+            "reference": reference or None,
             "policy": policy,
             "queue_mb": queue_mb,
             "durability": durability,
@@ -183,6 +203,9 @@ def watch(
     ] = None,
     frames: Frames = None,
     workers: Workers = None,
+    frame_threads: FrameThreads = None,
+    deadline_ms: DeadlineMs = None,
+    reference: Reference = False,
     queue_mb: QueueMb = None,
     durability: Durability = None,
     on_change: OnChange = None,
@@ -211,6 +234,9 @@ def watch(
         settings={
             "home": home,
             "workers": workers,
+            "frame_threads": frame_threads,
+            "deadline_ms": deadline_ms,
+            "reference": reference or None,
             "queue_mb": queue_mb,
             "durability": durability,
             "on_change": on_change,
@@ -417,6 +443,14 @@ def drivers(
     from dipstream.cli.describe import show_drivers  # noqa: PLC0415
 
     show_drivers(name, as_json=json)
+
+
+@app.command()
+def warmup(json: Json = False) -> None:
+    """Compile the kernels now, so that no run has to; else the first run does."""
+    from dipstream.cli.warmup import compile_all  # noqa: PLC0415
+
+    compile_all(as_json=json)
 
 
 @app.command()

@@ -21,8 +21,10 @@ from dipstream.cli.view import plain_line, report, view
 from dipstream.pipeline import open_plan
 from dipstream.run import Status
 from dipstream.service import LiveRun, start
+from dipstream.settings import load_settings
+from dipstream.warmup import ensure_warm
 
-__all__ = ["Request", "follow"]
+__all__ = ["Request", "follow", "interrupts"]
 
 _PLAIN_EVERY_S = 2.0
 _SCORE_BUDGET_S = 0.05
@@ -45,10 +47,14 @@ class Request:
 def follow(request: Request, *, as_json: bool, plain: bool = False) -> int:
     """Run to the end, showing how it stands; return the exit code."""
     score = LiveScore()
+    plan = open_plan(request.pipeline, camera=request.camera)
+    if not load_settings(**request.settings).reference:
+        # Ctrl-C ends this at once; from then on it only asks the run to stop.
+        ensure_warm(lambda text: typer.echo(text, err=True))
     with interrupts() as interrupted:
         run = start(
             request.source,
-            open_plan(request.pipeline, camera=request.camera),
+            plan,
             frames=request.frames,
             driver=request.driver,
             options=request.options,

@@ -64,6 +64,8 @@ def _progress(done: int, expected: int) -> Table:
 def _speed(status: Status) -> Text:
     lag = "–" if status.lag_ms_p50 is None else f"{status.lag_ms_p50:.0f}/{status.lag_ms_p99:.0f}"
     missing = "" if status.accounting.gap is None else f"  missing {status.accounting.gap}"
+    if status.deadline_misses:
+        missing += f"  later than {status.deadline_ms:,.0f} ms {status.deadline_misses:,}"
     return Text(
         f"{status.frames_per_s:.1f} fps  lag {lag} ms (p50/p99)  "
         f"{status.image_sets:,} image sets  {status.objects:,} objects  "
@@ -80,6 +82,7 @@ def plain_line(status: Status) -> str:
     """Return the same in one line, for logs."""
     lag = "" if status.lag_ms_p50 is None else f" lag_ms={status.lag_ms_p50:.0f}"
     counts = " ".join(f"{name}={n}" for name, n in status.accounting.frames().items())
+    lag += f" deadline_misses={status.deadline_misses}" if status.deadline_misses else ""
     behind = f" truth_behind={status.truth_behind}" if status.truth_behind > _FAR_BEHIND else ""
     return (
         f"{status.seconds:.0f}s {counts} fps={status.frames_per_s:.1f}{lag} "
@@ -118,6 +121,13 @@ def report(console: Console, summary: dict[str, Any], score: str = "") -> None:
             "speed",
             f"{summary['frames_per_s']:.1f} frames/s over {summary['seconds']:.1f} s, lag "
             f"{summary['lag_ms_p50']:.0f} ms (p50) {summary['lag_ms_p99']:.0f} ms (p99)",
+        )
+    if summary["deadline_ms"] is not None:
+        missed = summary["deadline_misses"]
+        say(
+            "deadline",
+            f"{counted(missed, 'frame')} in the table later than {summary['deadline_ms']:,.0f} ms",
+            "yellow" if missed else "",
         )
     if score:
         say("truth", score, "cyan")

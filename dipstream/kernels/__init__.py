@@ -5,10 +5,20 @@ They work on arrays and runs, know nothing of steps, and run without the interpr
 
 from pathlib import Path
 
-from dipstream.compiled import forget_stale_kernels
+from dipstream.compiled import cache_of, compiled, forget_stale_kernels
 from dipstream.kernels.linear import Linear
 from dipstream.kernels.runs import LabelledRuns, Runs
 
-__all__ = ["LabelledRuns", "Linear", "Runs"]
+__all__ = ["CACHE", "ROOM", "LabelledRuns", "Linear", "Runs"]
 
-forget_stale_kernels(Path(__file__).parent, Path(__file__).parent / "__pycache__")
+
+@compiled
+def _any_kernel() -> None:
+    """Be where the others are."""
+
+
+ROOM = Path(__file__).parent
+CACHE = cache_of(_any_kernel)
+"""Where kernels are kept once they are compiled, or None."""
+
+forget_stale_kernels(ROOM, CACHE)

@@ -37,6 +37,14 @@ class Linear:
         """Whether the pixels are the raw ones."""
         return self.offset is None
 
+    def corner(self, side: int) -> "Linear":
+        """Return the first rows and columns, at most `side` of each."""
+        return Linear(
+            self.raw[:side, :side],
+            None if self.offset is None else _corner(self.offset, side),
+            None if self.gain is None else _corner(self.gain, side),
+        )
+
     def pixels(self) -> npt.NDArray[Any]:
         """Compute them: float32, or what `raw` is."""
         if self.offset is None or self.gain is None:
@@ -44,6 +52,10 @@ class Linear:
         pixels = self.raw - self.offset
         pixels *= self.gain
         return pixels
+
+
+def _corner(plane: npt.NDArray[np.float32], side: int) -> npt.NDArray[np.float32]:
+    return plane if plane.ndim == 0 else plane[:side, :side]
 
 
 def suits_kernels(pixels: npt.NDArray[Any]) -> bool:

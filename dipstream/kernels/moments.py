@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dipstream.compiled import compiled
+from dipstream.kernels.object_runs import ObjectRuns, runs_by_object
 from dipstream.kernels.runs import LabelledRuns
 
 __all__ = ["Moments", "moments_of_runs"]
@@ -28,6 +29,8 @@ class Moments:
         Bounding box: first row and column, and those after the last.
     sum_y, sum_x, sum_yy, sum_yx, sum_xx
         Sums over the pixels of y − y0, x − x0 and of their products.
+    runs
+        The runs of each object, from which they were summed.
     """
 
     label: Ints
@@ -41,6 +44,7 @@ class Moments:
     sum_yy: Ints
     sum_yx: Ints
     sum_xx: Ints
+    runs: ObjectRuns
 
     def __len__(self) -> int:
         return len(self.label)
@@ -48,47 +52,34 @@ class Moments:
 
 def moments_of_runs(labelled: LabelledRuns) -> Moments:
     """Return the moments of the objects that are present, by ascending label."""
-    runs = labelled.runs
-    most = int(labelled.label.max(initial=0))
-    sums = np.zeros((most + 1, 6), np.int64)
-    boxes = np.empty((most + 1, 4), np.int64)
-    _sum(runs.row, runs.start, runs.stop, labelled.label, sums, boxes)
-    present = np.flatnonzero(sums[:, 0])
-    area, sum_y, sum_x, sum_yy, sum_yx, sum_xx = sums[present].T
-    y0, x0, y1, x1 = boxes[present].T
-    return Moments(
-        label=present.astype(np.int64),
-        area=area,
-        y0=y0,
-        x0=x0,
-        y1=y1,
-        x1=x1,
-        sum_y=sum_y - area * y0,
-        sum_x=sum_x - area * x0,
-        sum_yy=sum_yy - 2 * y0 * sum_y + area * y0**2,
-        sum_yx=sum_yx - x0 * sum_y - y0 * sum_x + area * y0 * x0,
-        sum_xx=sum_xx - 2 * x0 * sum_x + area * x0**2,
-    )
+    runs = runs_by_object(labelled)
+    table = np.empty((10, len(runs)), np.int64)
+    _sum(runs.first, runs.row, runs.start, runs.stop, table)
+    area, y0, x0, y1, x1, sum_y, sum_x, sum_yy, sum_yx, sum_xx = table
+    return Moments(runs.label, area, y0, x0, y1, x1, sum_y, sum_x, sum_yy, sum_yx, sum_xx, runs)
 
 
 @compiled
-def _sum(row: Any, start: Any, stop: Any, label: Any, sums: Any, boxes: Any) -> None:
-    for y in range(row.size - 1):
-        for i in range(row[y], row[y + 1]):
-            a, b = np.int64(start[i]), np.int64(stop[i])
+def _sum(first: Any, row: Any, start: Any, stop: Any, table: Any) -> None:
+    for k in range(first.size - 1):
+        begin, end = first[k], first[k + 1]
+        y0, y1 = np.int64(row[begin]), np.int64(row[end - 1]) + 1
+        x0, x1 = np.int64(start[begin]), np.int64(stop[begin])
+        for i in range(begin, end):
+            x0 = min(x0, np.int64(start[i]))
+            x1 = max(x1, np.int64(stop[i]))
+        area = sum_y = sum_x = sum_yy = sum_yx = sum_xx = np.int64(0)
+        for i in range(begin, end):
+            y, a, b = row[i] - y0, start[i] - x0, stop[i] - x0
             n = b - a
-            # Σ x and Σ x² of a … b − 1 in closed form.
-            sum_x = (a + b - 1) * n // 2
-            sum_xx = (b - 1) * b * (2 * b - 1) // 6 - (a - 1) * a * (2 * a - 1) // 6
-            one, box = sums[label[i]], boxes[label[i]]
-            if one[0] == 0:
-                box[0], box[1], box[3] = y, a, b
-            box[2] = y + 1
-            box[1] = min(box[1], a)
-            box[3] = max(box[3], b)
-            one[0] += n
-            one[1] += n * y
-            one[2] += sum_x
-            one[3] += n * y * y
-            one[4] += sum_x * y
-            one[5] += sum_xx
+            # Σ x and Σ x² of a … b − 1 in closed form; both are whole numbers.
+            line_x = (a + b - 1) * n >> 1
+            area += n
+            sum_y += n * y
+            sum_x += line_x
+            sum_yy += n * y * y
+            sum_yx += line_x * y
+            sum_xx += (b * (b - 1) * (2 * b - 1) - a * (a - 1) * (2 * a - 1)) // 6
+        table[0, k], table[1, k], table[2, k], table[3, k], table[4, k] = area, y0, x0, y1, x1
+        table[5, k], table[6, k], table[7, k] = sum_y, sum_x, sum_yy
+        table[8, k], table[9, k] = sum_yx, sum_xx

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
 from itertools import pairwise
@@ -44,12 +44,15 @@ def share(n: int, work: Callable[[int, int], None], least: int = 1) -> None:
         work(0, n)
         return
     edges = [n * i // parts for i in range(parts + 1)]
-    others = [_pool().submit(work, a, b) for a, b in pairwise(edges[1:])]
+    others: list[Future[None]] = []
     try:
+        others += (_pool().submit(work, a, b) for a, b in pairwise(edges[1:]))
         work(edges[0], edges[1])
     finally:
-        for other in others:
-            other.result()
+        # Not one may go on writing to the caller's buffers while the caller takes its next frame.
+        wait(others)
+    for other in others:
+        other.result()
 
 
 @cache

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dipstream.compiled import compiled
+from dipstream.errors import StepError
 from dipstream.kernels.linear import as_input
 
 __all__ = [
@@ -72,12 +73,19 @@ class LabelledRuns:
 
 def runs_of_mask(mask: npt.NDArray[np.bool_]) -> Runs:
     """Return the runs of a dense mask (y, x)."""
-    found = runs_of_labels(np.ascontiguousarray(mask).view(np.uint8))
+    found = runs_of_labels(np.ascontiguousarray(mask, dtype=np.bool_).view(np.uint8))
     return found.runs
 
 
 def runs_of_labels(labels: npt.NDArray[Any]) -> LabelledRuns:
-    """Return the runs of dense labels (y, x), int32 or uint8."""
+    """Return the runs of dense labels (y, x): integers from 0 to 2³¹ − 1.
+
+    Raises
+    ------
+    StepError
+        If they are anything else. Kernels use labels as places in arrays, unchecked.
+    """
+    _require_labels(labels)
     labels = as_input(labels)
     height, width = labels.shape
     row = np.zeros(height + 1, np.int32)
@@ -85,7 +93,21 @@ def runs_of_labels(labels: npt.NDArray[Any]) -> LabelledRuns:
     n = int(row[height])
     start, stop, label = (np.empty(n, np.int32) for _ in range(3))
     _find_runs(labels, row, start, stop, label)
+    if label.min(initial=1) < 1:
+        raise StepError(f"the labels begin at {label.min()}; allowed are 0 (background) and above")
     return LabelledRuns(Runs((height, width), row, start, stop), label)
+
+
+def _require_labels(labels: npt.NDArray[Any]) -> None:
+    if labels.ndim != 2 or labels.dtype.kind not in "biu":
+        raise StepError(
+            f"the labels are {labels.dtype} of shape {labels.shape}; allowed are integers (y, x)"
+        )
+    most = np.iinfo(np.int32).max
+    if labels.dtype.itemsize >= 4 and labels.dtype.name != "int32" and labels.size:
+        low, high = int(labels.min()), int(labels.max())
+        if low < 0 or high > most:
+            raise StepError(f"the labels go from {low} to {high}; allowed are 0 to {most}")
 
 
 def mask_of_runs(runs: Runs) -> npt.NDArray[np.bool_]:

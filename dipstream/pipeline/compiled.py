@@ -1,7 +1,7 @@
 """The callable: corrected pixels, labels, rows for one image set."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,12 +11,15 @@ import xxhash
 from dipstream.config import RingConfig, near
 from dipstream.errors import ConfigError, StepError
 from dipstream.frame import Frame, FrameInfo, ImageSet, Pixels, Segment, SetKey
+from dipstream.fusion import Call
 from dipstream.pipeline.analysis import Analysis, FreshStates, Ordered
+from dipstream.pipeline.chain import chain_of, function_of
 from dipstream.pipeline.keys import KEY_COLUMNS, key_values
 from dipstream.registry import Step
+from dipstream.steps.fast import fast
 from dipstream.steps.image import Image, Labels, Mask
 from dipstream.steps.objects import Links, Objects
-from dipstream.steps.quality import frame_quality
+from dipstream.steps.quality import frame_quality, reference_quality
 from dipstream.steps.segment.ring import ring_labels
 from dipstream.steps.segment.split import split
 from dipstream.steps.step import State
@@ -54,6 +57,11 @@ class BoundStep:
         return self.step.function(*inputs, **self.parameters)
 
     @property
+    def call(self) -> Call:
+        """The function and its parameters."""
+        return self.step.function, dict(self.parameters)
+
+    @property
     def ordered(self) -> bool:
         """Whether it carries a state from set to set."""
         return self.step.mark.kind == "ordered"
@@ -73,7 +81,10 @@ class Segmentation:
 
 
 class Pipeline:
-    """A plan for known channels. Pure but for the turns of ordered corrections; thread-safe."""
+    """A plan for known channels. Pure but for the turns of ordered corrections; thread-safe.
+
+    With `reference`, every step that has a twin is what defines it, and nothing is fused.
+    """
 
     def __init__(
         self,
@@ -84,6 +95,7 @@ class Pipeline:
         measure: Sequence[BoundStep],
         track: Mapping[str, BoundStep],
         project_z: bool,
+        reference: bool = False,
     ) -> None:
         if not channels:
             raise ConfigError("a pipeline needs at least one channel; the source names none")
@@ -93,6 +105,15 @@ class Pipeline:
         self._objects = objects
         self._measure = measure
         self._project_z = project_z
+        self._reference = reference
+        self._corrections = [function_of(bound, reference=reference) for bound in correct]
+        self._chains = {
+            kind: chain_of(how.steps, reference=reference)
+            for kind, how in objects.items()
+            if isinstance(how, Segmentation)
+        }
+        self._measures = [function_of(bound, reference=reference) for bound in measure]
+        self._regions = split if reference else fast(split)
         self._check_channels()
         self.schemas = {kind: self._schema() for kind in objects}
 
@@ -112,7 +133,8 @@ class Pipeline:
         """Analyse one set; raises `StepError` if its pixels cannot be used."""
         frames = image_set.frames
         depth = image_set.segment.bit_depth
-        quality = tuple(frame_quality(frame.data, depth) for frame in frames)
+        judge = reference_quality if self._reference else frame_quality
+        quality = tuple(judge(frame.data, depth) for frame in frames)
         hashes = tuple(_content_hash(frame.data) for frame in frames)
         images, states = self._corrected(image_set, ordered or FreshStates())
         labels = self._segmented(images)
@@ -133,17 +155,19 @@ class Pipeline:
         )
 
     def rehearse(self, segment: Segment) -> None:
-        """Go through everything on a blank image set, to see what cannot work before it has to.
+        """Go through everything once, to see what cannot work before it has to.
 
         Raises whatever the steps raise: a reference file that does not fit, µm without a known
-        pixel size. After the corrections a corner is enough.
+        pixel size. After the corrections a corner is enough. There is something to see in it, so
+        that every kernel is compiled, or loaded, before the first frame.
         """
-        blank = np.zeros(segment.shape, segment.dtype)
-        frames = tuple(Frame(blank, FrameInfo(segment, channel)) for channel in self.channels)
+        seen = _rehearsal_pixels(segment)
+        frame_quality(seen, segment.bit_depth)
+        frames = tuple(Frame(seen, FrameInfo(segment, channel)) for channel in self.channels)
         key = SetKey(0, "0", 0, 0)
         image_set = ImageSet(0, key, frames, tuple(range(len(frames))), self.channels)
         images, _ = self._corrected(image_set, FreshStates())
-        corners = {n: i.with_pixels(i.pixels[..., :_CORNER, :_CORNER]) for n, i in images.items()}
+        corners = {name: image.corner(_CORNER) for name, image in images.items()}
         for kind, labels in self._segmented(corners).items():
             rows = self._rows(kind, labels, corners, image_set)
             if kind in self.track:
@@ -174,11 +198,11 @@ class Pipeline:
             if pixels is not None:
                 images[channel] = self._image(channel, pixels, image_set)
         states: dict[tuple[str, str], State] = {}
-        for bound in self._correct:
+        for bound, correction in zip(self._correct, self._corrections, strict=True):
             if not bound.ordered:
                 for name, image in images.items():
                     if bound.only is None or name in bound.only:
-                        images[name] = bound(image)
+                        images[name] = correction(image)
                 continue
             with ordered.turn(bound.key, image_set) as cell:
                 chosen = {n: i for n, i in images.items() if bound.only is None or n in bound.only}
@@ -217,7 +241,7 @@ class Pipeline:
                     f"the channel {channel!r}, in which {kind} are segmented, is missing from "
                     f"this image set (it has {', '.join(images) or 'none'}); nothing was measured"
                 )
-            labels[kind] = _segment(images[channel], how.steps)
+            labels[kind] = self._segment(images[channel], self._chains[kind])
         for kind, how in self._objects.items():
             if isinstance(how, RingConfig):
                 labels[kind] = ring_labels(
@@ -225,12 +249,24 @@ class Pipeline:
                 )
         return {kind: labels[kind] for kind in self._objects}
 
+    def _segment(self, image: Image, chain: Sequence[Callable[..., Any]]) -> Labels:
+        current: Image | Mask | Labels = image
+        for step in chain:
+            current = step(current)
+        if isinstance(current, Mask):
+            current = self._regions(current, method="none")
+        if not isinstance(current, Labels):
+            raise StepError(
+                f"the segmentation ended with {type(current).__name__}, not with objects"
+            )
+        return current
+
     def _rows(
         self, kind: str, labels: Labels, images: Mapping[str, Image], image_set: ImageSet
     ) -> RowBatch:
         values = key_values(labels, image_set)
-        for bound in self._measure:
-            values.update(bound(labels, images))
+        for measured in self._measures:
+            values.update(measured(labels, images))
         return RowBatch(self.schemas[kind], values)
 
     def _schema(self) -> Schema:
@@ -279,19 +315,17 @@ class Pipeline:
             )
 
 
+def _rehearsal_pixels(segment: Segment) -> Pixels:
+    """Return a frame that is dark but for two bright discs which touch, in its first corner."""
+    pixels = np.zeros(segment.shape, segment.dtype)
+    y, x = np.mgrid[: min(_CORNER, segment.shape[0]), : min(_CORNER, segment.shape[1])]
+    discs = ((y - 30) ** 2 + (x - 20) ** 2 <= 100) | ((y - 30) ** 2 + (x - 38) ** 2 <= 100)
+    pixels[:_CORNER, :_CORNER][discs] = 100
+    return pixels
+
+
 def _content_hash(pixels: Pixels) -> str:
     return xxhash.xxh3_64_hexdigest(np.ascontiguousarray(pixels).data)
-
-
-def _segment(image: Image, steps: Sequence[BoundStep]) -> Labels:
-    current: Image | Mask | Labels = image
-    for bound in steps:
-        current = bound(current)
-    if isinstance(current, Mask):
-        current = split(current, method="none")
-    if not isinstance(current, Labels):
-        raise StepError(f"the segmentation ended with {type(current).__name__}, not with objects")
-    return current
 
 
 def _estimates(images: Mapping[str, Image], labels: Mapping[str, Labels]) -> dict[str, float]:

@@ -28,14 +28,16 @@ def key_values(labels: Labels, image_set: ImageSet) -> dict[str, npt.NDArray[Any
     The centroid is the mean row and column of the object's pixels, as scikit-image's
     ``regionprops`` defines it.
     """
-    numbers = labels.numbers
-    y_px, x_px = _centroids(labels.dense, numbers)
+    moments = labels.moments
+    # From exact sums of whole numbers, so that it does not matter in which order they were added.
+    y_px = (moments.sum_y + moments.area * moments.y0) / moments.area
+    x_px = (moments.sum_x + moments.area * moments.x0) / moments.area
     pixel_um = image_set.segment.pixel_um
     scale = np.nan if pixel_um is None else pixel_um
     y_um, x_um = y_px * scale, x_px * scale
     world_y_um, world_x_um = _world(y_um, x_um, image_set)
     return {
-        "label": numbers,
+        "label": moments.label,
         "y_px": y_px,
         "x_px": x_px,
         "y_um": y_um,
@@ -43,17 +45,6 @@ def key_values(labels: Labels, image_set: ImageSet) -> dict[str, npt.NDArray[Any
         "world_y_um": world_y_um,
         "world_x_um": world_x_um,
     }
-
-
-def _centroids(
-    dense: npt.NDArray[np.int32], numbers: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    y, x = np.nonzero(dense)
-    label = dense[y, x]
-    area = np.bincount(label)[numbers]
-    y_px = np.bincount(label, weights=y)[numbers] / area
-    x_px = np.bincount(label, weights=x)[numbers] / area
-    return y_px, x_px
 
 
 def _world(

@@ -54,8 +54,11 @@ class Plan:
         """Return the canonical form as YAML."""
         return yaml.safe_dump(self.canonical, sort_keys=False, allow_unicode=True)
 
-    def compile(self, channels: Sequence[str]) -> Pipeline:
-        """Return the callable for these channels; raises `ConfigError` for one not there."""
+    def compile(self, channels: Sequence[str], *, reference: bool = False) -> Pipeline:
+        """Return the callable for these channels; raises `ConfigError` for one not there.
+
+        With `reference`, without kernels and fused passes: slower, for comparison.
+        """
         return Pipeline(
             channels=tuple(channels),
             correct=self.correct,
@@ -63,6 +66,7 @@ class Plan:
             measure=self.measure,
             track=self.track,
             project_z=self.assemble.z == "project",
+            reference=reference,
         )
 
 

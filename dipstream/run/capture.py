@@ -37,6 +37,8 @@ class Capture:
         The hops it joins.
     first_set_id, max_frames
         Number of the first image set; when to stop, or None.
+    reference
+        Whether the pipeline is to do without kernels.
     send, drop, ready, fail
         Where messages to the committer, dropped sets, the compiled pipeline and errors go.
     admitted
@@ -52,6 +54,7 @@ class Capture:
         *,
         first_set_id: int,
         max_frames: int | None,
+        reference: bool,
         tally: Tally,
         log: RunLog,
         send: Callable[[Message], None],
@@ -66,6 +69,7 @@ class Capture:
         self._queue = queue
         self._first_set_id = first_set_id
         self._max_frames = max_frames
+        self._reference = reference
         self._tally = tally
         self._log = log
         self._send = send
@@ -102,7 +106,7 @@ class Capture:
                 f"{', '.join(info.channels)}. Correct the pipeline, or name the source's "
                 "channels with --channels"
             )
-        pipeline = self._plan.compile(channels)
+        pipeline = self._plan.compile(channels, reference=self._reference)
         if segment is None:
             segment = self._announced = _announced(info)
         if segment is not None:

@@ -26,10 +26,10 @@ from dipstream.run.messages import (
     Ready,
 )
 from dipstream.run.order import InOrder
-from dipstream.run.result import Result
+from dipstream.run.result import LabelImages, Result
 from dipstream.run.tally import Tally
 from dipstream.steps.quality import FocusWatch, Quality
-from dipstream.store import FrameOutcome, RunFolder, RunWriter, SetRow
+from dipstream.store import FrameOutcome, KnownSet, RunFolder, RunWriter, SetRow
 
 __all__ = ["Committer"]
 
@@ -137,6 +137,8 @@ class Committer:
                 self._write(messages)
                 results = [self._write_set(done, in_turn) for done, in_turn in ready]
         for result, (done, _) in zip(results, ready, strict=True):
+            if not result.failure:
+                self._tally.commit(_lags_ms(result.image_set), result.counts())
             self._publish(result)
             if isinstance(done, Analysis):
                 self._settled()
@@ -171,16 +173,20 @@ class Committer:
                     self._writer.add_objects_table(kind, schema)
             elif isinstance(message, Event):
                 self._write_event(message)
-        self._writer.add_frames(rows)
+        if rows:
+            self._writer.add_frames(rows)
         now = time.time_ns()
         for row in rows:
             if row["state"] != "pending":
                 self._tally.finish(row["state"])
                 self._log.write(row["state"], row["reason"], path=row.get("path"))
+        self._write_outcomes([m for m in messages if isinstance(m, Outcome)], now)
+
+    def _write_outcomes(self, ended: Sequence[Outcome], now: int) -> None:
+        if not ended:
+            return
         outcomes = [
-            FrameOutcome(m.frame_id, m.state, None, now, reason=m.reason)
-            for m in messages
-            if isinstance(m, Outcome)
+            FrameOutcome(one.frame_id, one.state, None, now, reason=one.reason) for one in ended
         ]
         self._writer.finish_frames(outcomes)
         for outcome in outcomes:
@@ -199,29 +205,34 @@ class Committer:
         self._log.write(event.kind, event.message)
 
     def _write_set(self, done: Done, in_turn: bool) -> Result:
-        known = self._writer.set_version(done.image_set.key)
-        if known is not None and done.image_set.version <= known:
+        known = self._writer.find_set(done.image_set.key)
+        if known is not None and done.image_set.version <= known.version:
             # The assembler has forgotten that it closed this set long ago; the table has not.
             return self._write_aside(done.image_set, "late", LATE)
         if isinstance(done, Dropped) and known is not None:
             # What was measured stays, until something is measured in its place.
             return self._write_aside(done.image_set, "dropped", done.reason)
         if isinstance(done, Dropped):
-            return self._write_lost(done.image_set, "dropped", Failure(done.reason))
+            return self._write_lost(done.image_set, known, "dropped", Failure(done.reason))
         if done.failure is not None:
-            return self._write_lost(done.image_set, "quarantined", done.failure)
+            return self._write_lost(done.image_set, known, "quarantined", done.failure)
         linked = Linked()
         if in_turn and known is None and self._pipeline is not None:
             try:
                 linked = self._linker.link(self._pipeline, done)
             except Exception as error:  # noqa: BLE001 - a plug-in's tracker may raise anything
                 failure = Failure(_reason(error), traceback.format_exc())
-                return self._write_lost(done.image_set, "quarantined", failure)
-        return self._write_analysis(done, linked)
+                return self._write_lost(done.image_set, known, "quarantined", failure)
+        return self._write_analysis(done, known, linked)
 
-    def _write_analysis(self, done: Analysis, linked: Linked) -> Result:
+    def _write_analysis(self, done: Analysis, known: KnownSet | None, linked: Linked) -> Result:
         image_set = done.image_set
-        set_id, version = self._writer.claim_set(image_set.set_id, image_set.key)
+        set_id, version = self._writer.claim_set(image_set.set_id, known)
+        for kind, rows in done.tables.items():
+            self._writer.add_rows(kind, set_id, rows, linked.track_ids.get(kind))
+        for (step, place), state in {**done.states, **linked.states}.items():
+            self._writer.save_state(step, place, image_set.key.segment, set_id, state)
+        # What takes longest is written: the time below is that of the row but for the commit.
         now = time.time_ns()
         flags: dict[str, tuple[str, ...]] = {}
         outcomes = []
@@ -230,7 +241,7 @@ class Committer:
             channel = frame.info.channel
             flags[channel] = tuple(dict.fromkeys((*flags.get(channel, ()), *quality.flags)))
             outcomes.append(_analysed(done, i, quality, set_id, now))
-        counts = {kind: len(rows) for kind, rows in done.tables.items()}
+        self._writer.finish_frames(outcomes)
         self._writer.add_set(
             set_id,
             version,
@@ -240,32 +251,28 @@ class Committer:
                 partial=image_set.partial,
                 n_frames=len(image_set.frames),
                 committed_ns=now,
-                n_objects=sum(counts.values()),
+                n_objects=sum(len(rows) for rows in done.tables.values()),
                 estimates=done.estimates,
                 events=linked.events,
             ),
         )
-        for kind, rows in done.tables.items():
-            self._writer.add_rows(kind, set_id, rows, linked.track_ids.get(kind))
-        for (step, place), state in {**done.states, **linked.states}.items():
-            self._writer.save_state(step, place, image_set.key.segment, set_id, state)
-        self._writer.finish_frames(outcomes)
         if self._save_label_images:
             save_labels(self._folder.labels, set_id, done.labels)
         self._tally.finish("analysed", len(image_set.frames))
-        self._tally.commit(_lags_ms(image_set, now), counts)
         return Result(
             set_id=set_id,
             image_set=image_set,
             tables=done.tables,
             track_ids=linked.track_ids,
-            label_images={kind: labels.dense for kind, labels in done.labels.items()},
+            label_images=LabelImages(done.labels),
             estimates=done.estimates,
             flags=flags,
         )
 
-    def _write_lost(self, image_set: ImageSet, state: str, failure: Failure) -> Result:
-        set_id, version = self._writer.claim_set(image_set.set_id, image_set.key)
+    def _write_lost(
+        self, image_set: ImageSet, known: KnownSet | None, state: str, failure: Failure
+    ) -> Result:
+        set_id, version = self._writer.claim_set(image_set.set_id, known)
         now = time.time_ns()
         self._writer.add_set(
             set_id,
@@ -334,8 +341,14 @@ def _or_none(value: float | None) -> float | None:
     return None if value is None or not np.isfinite(value) else float(value)
 
 
-def _lags_ms(image_set: ImageSet, now: int) -> list[float]:
-    return [(now - frame.info.received_ns) / 1e6 for frame in image_set.frames]
+def _lags_ms(image_set: ImageSet) -> list[float]:
+    now, utc = time.monotonic_ns(), time.time_ns()
+    # A driver may tell the time of day alone, which can jump.
+    return [
+        (now - info.received_monotonic_ns if info.received_monotonic_ns else utc - info.received_ns)
+        / 1e6
+        for info in (frame.info for frame in image_set.frames)
+    ]
 
 
 def _reason(error: Exception) -> str:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from dipstream.errors import DipstreamError, StepError, StoreError
 from dipstream.frame import FrameInfo, ImageSet
+from dipstream.kernels.parallel import threads_inside_a_frame
 from dipstream.pipeline import Analysis, Failure, Pipeline, Plan, StateCell
 from dipstream.queue import SetQueue
 from dipstream.run.admit import Admission
@@ -21,12 +22,13 @@ from dipstream.run.tally import Tally
 from dipstream.run.turns import Turns
 from dipstream.settings import Policy, RunSettings
 from dipstream.source import ResumableSource, Source, SourceEvent, TruthfulSource
-from dipstream.store import RunFolder, RunLock, RunState, RunWriter
+from dipstream.store import RunFolder, RunLock, RunState, RunWriter, check_sqlite, sqlite_version
 from dipstream.truth import TrueSet, TruthRecorder
 
 __all__ = ["Engine"]
 
 _LIVE_REORDER_S = 10.0
+_LIVE_DEADLINE_MS = 1000.0
 
 
 class Engine:
@@ -71,7 +73,10 @@ class Engine:
         self._subscribers = list(subscribers)
         self._recorder = self._make_recorder(truth_subscribers)
         self._line_ended: float | None = None
-        self._tally = Tally()
+        self._deadline_ms = settings.deadline_ms or (
+            _LIVE_DEADLINE_MS if source.info.live else None
+        )
+        self._tally = Tally(self._deadline_ms)
         self._pipeline: Pipeline | None = None
         self._error: DipstreamError | None = None
         self._reason = ""
@@ -87,6 +92,8 @@ class Engine:
             self._writer = RunWriter(folder.table, settings.durability)
             opened.callback(self._writer.close)
             self._build(max_frames)
+            if check_sqlite(sqlite_version()) is None:
+                opened.enter_context(self._writer.start_checkpointer(self._fail))
             self._opened = opened.pop_all()
 
     def _build(self, max_frames: int | None) -> None:
@@ -126,6 +133,7 @@ class Engine:
             self._queue,
             first_set_id=set_id,
             max_frames=max_frames,
+            reference=settings.reference,
             tally=self._tally,
             log=self._log,
             send=self._committer.send,
@@ -263,6 +271,8 @@ class Engine:
             frames_per_s=self._tally.frames_per_s(),
             lag_ms_p50=p50,
             lag_ms_p99=p99,
+            deadline_ms=self._deadline_ms,
+            deadline_misses=self._tally.deadline_misses,
             queue_fill=self._queue.fill,
             expected_frames=self._max_frames or info.frames,
             ignored=info.ignored,
@@ -288,8 +298,9 @@ class Engine:
 
     def _work(self) -> None:
         try:
-            while self._may_take_one() and (image_set := self._queue.get()) is not None:
-                self._committer.send(self._analyse(image_set))
+            with threads_inside_a_frame(self._settings.frame_threads):
+                while self._may_take_one() and (image_set := self._queue.get()) is not None:
+                    self._committer.send(self._analyse(image_set))
         finally:
             with self._guard:
                 self._working -= 1

@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from dipstream.errors import StepError
 from dipstream.frame import SetKey
 from dipstream.pipeline import Analysis, Pipeline, StateCell
-from dipstream.steps.objects import TrackEvent
+from dipstream.steps.objects import Links, TrackEvents
 from dipstream.steps.step import State
 
 __all__ = ["Linked", "Linker"]
+
+Ints = npt.NDArray[np.int64]
 
 
 @dataclass(slots=True, eq=False)
@@ -23,13 +26,13 @@ class Linked:
     track_ids
         One number an object, by object type.
     events
-        What happened, with its object type.
+        What happened, by object type.
     states
         The trackers' new states, by (step, place).
     """
 
-    track_ids: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)
-    events: list[tuple[str, TrackEvent]] = field(default_factory=list)
+    track_ids: dict[str, Ints] = field(default_factory=dict)
+    events: dict[str, TrackEvents] = field(default_factory=dict)
     states: dict[tuple[str, str], State] = field(default_factory=dict)
 
 
@@ -41,7 +44,7 @@ class Linker:
     cells
         The states an earlier session of the run has left, by (step, place).
     live_tracks
-        Tracks that have not ended, by (object type, place).
+        Tracks that have not ended, in order, by (object type, place).
     tracked_until
         The last time point at each place.
     next_track_id
@@ -51,7 +54,7 @@ class Linker:
     def __init__(
         self,
         cells: Mapping[tuple[str, str], StateCell],
-        live_tracks: Mapping[tuple[str, str], set[int]],
+        live_tracks: Mapping[tuple[str, str], Ints],
         tracked_until: Mapping[str, int],
         next_track_id: int,
     ) -> None:
@@ -71,15 +74,18 @@ class Linker:
         for kind in pipeline.track:
             cell = self._cells.get((f"track.{kind}", key.place), StateCell())
             before = cell.state if cell.segment == key.segment else None
+            rows = done.tables[kind]
+            state, links = pipeline.link(kind, before, rows, done.image_set, free)
+            events = _checked(kind, state, links, len(rows))
+            if len(events):
+                free = max(free, int(events.track_id.max()) + 1)
             if cell.segment not in {-1, key.segment}:
                 # What moved in another segment's pixels cannot be followed in these.
-                live = sorted(self._live_tracks.get((kind, key.place), ()))
-                linked.events += [(kind, TrackEvent("end", track)) for track in live]
-            state, links = pipeline.link(kind, before, done.tables[kind], done.image_set, free)
+                live = self._live_tracks.get((kind, key.place), np.empty(0, np.int64))
+                events = TrackEvents.joined(TrackEvents.ends(live), events)
             linked.states[f"track.{kind}", key.place] = state
             linked.track_ids[kind] = links.track_ids
-            linked.events += [(kind, event) for event in links.events]
-            free = max([free, *(event.track_id + 1 for event in links.events)])
+            linked.events[kind] = events
         self._remember(linked, key, free)
         return linked
 
@@ -89,6 +95,35 @@ class Linker:
         self._until[place] = key.t
         for at, state in linked.states.items():
             self._cells[at] = StateCell(state, segment)
-        for kind, event in linked.events:
-            live = self._live_tracks.setdefault((kind, place), set())
-            (live.discard if event.kind == "end" else live.add)(event.track_id)
+        for kind, events in linked.events.items():
+            live = self._live_tracks.get((kind, place), np.empty(0, np.int64))
+            named = np.union1d(live, events.track_id)
+            ended = np.unique(events.track_id[events.ended])
+            self._live_tracks[kind, place] = np.setdiff1d(named, ended, assume_unique=True)
+
+
+def _checked(kind: str, state: State, links: Links, n: int) -> TrackEvents:
+    """Return the events of a tracker, which may be a plug-in's.
+
+    What the table could not take is the fault of this set, not the end of the run.
+    """
+    if not isinstance(links.events, TrackEvents):
+        raise StepError(
+            f"the tracker of {kind} answered with events of type {type(links.events).__name__}; "
+            "make them with TrackEvents.of([TrackEvent(…), …])"
+        )
+    if len(links.track_ids) != n:
+        raise StepError(
+            f"the tracker of {kind} answered for {len(links.track_ids)} objects; there are {n}"
+        )
+    track_ids = np.asarray(links.track_ids)
+    if n and (track_ids.ndim != 1 or not np.issubdtype(track_ids.dtype, np.integer)):
+        raise StepError(
+            f"the tracker of {kind} answered with track ids that are {track_ids.dtype} of "
+            f"{track_ids.ndim} axes; give one integer an object"
+        )
+    if objects := [name for name, value in state.items() if np.asarray(value).dtype.hasobject]:
+        raise StepError(
+            f"the state of the tracker of {kind} holds objects, which are not kept: {objects}"
+        )
+    return links.events

@@ -1,6 +1,7 @@
 """What a run publishes: one committed image set at a time, and how it stands."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,9 +10,31 @@ import numpy.typing as npt
 import pandas as pd
 
 from dipstream.frame import ImageSet
+from dipstream.steps.image import Labels
 from dipstream.table import RowBatch
 
-__all__ = ["Accounting", "Result", "Status"]
+__all__ = ["Accounting", "LabelImages", "Result", "Status"]
+
+
+class LabelImages(Mapping[str, npt.NDArray[np.int32]]):
+    """Label images (y, x) by type of object; one is drawn when it is first asked for."""
+
+    def __init__(self, labels: Mapping[str, Labels]) -> None:
+        self._labels = dict(labels)
+
+    def __getitem__(self, kind: str) -> npt.NDArray[np.int32]:
+        return self._labels[kind].dense
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._labels)
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all of them once they are drawn."""
+        return sum(math.prod(one.shape) * 4 for one in self._labels.values())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +76,14 @@ class Result:
     def z(self) -> int | None:
         """The plane, or None where the set spans the stack."""
         return self.image_set.key.z
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its pixels and label images, all of them drawn."""
+        images = self.label_images
+        if isinstance(images, LabelImages):
+            return self.image_set.nbytes + images.nbytes
+        return self.image_set.nbytes + sum(one.nbytes for one in images.values())
 
     def counts(self) -> dict[str, int]:
         """Return the number of objects of each type."""
@@ -122,6 +153,8 @@ class Status:
         Frames committed a second, over the last seconds.
     lag_ms_p50, lag_ms_p99
         From a frame's arrival to its row, over the newest frames; None before the first.
+    deadline_ms, deadline_misses
+        How late a row may be, or None; rows of this session that were later.
     queue_fill
         0 to 1.
     warnings
@@ -137,6 +170,8 @@ class Status:
     frames_per_s: float = 0.0
     lag_ms_p50: float | None = None
     lag_ms_p99: float | None = None
+    deadline_ms: float | None = None
+    deadline_misses: int = 0
     queue_fill: float = 0.0
     expected_frames: int | None = None
     ignored: int = 0

@@ -1,5 +1,6 @@
 """Live counters for the views. The book is the table `frames`; this only mirrors it in memory."""
 
+import math
 import threading
 import time
 from collections import Counter, deque
@@ -14,9 +15,17 @@ _RECENT, _SHOWN, _KEPT = 500, 5, 1000
 
 
 class Tally:
-    """Counts what happens to frames; safe to use from several threads."""
+    """Counts what happens to frames; safe to use from several threads.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    deadline_ms
+        A row that comes later than this after its frame is a miss; None for no deadline.
+    """
+
+    def __init__(self, deadline_ms: float | None = None) -> None:
+        self._deadline_ms = math.inf if deadline_ms is None else deadline_ms
+        self.deadline_misses = 0
         self._lock = threading.Lock()
         self._states: Counter[str] = Counter()
         self._received = 0
@@ -46,11 +55,12 @@ class Tally:
             self._gap = (self._gap or 0) + n
 
     def commit(self, lags_ms: list[float], objects: dict[str, int]) -> None:
-        """Count an image set that is in the table."""
+        """Count an image set that is in the table, with the lag of each of its frames."""
         with self._lock:
             self.image_sets += 1
             self.objects.update(objects)
             self._lags_ms.extend(lags_ms)
+            self.deadline_misses += sum(lag > self._deadline_ms for lag in lags_ms)
             self._commits.append((time.monotonic(), len(lags_ms)))
 
     def warn(self, text: str, kind: str = "") -> None:

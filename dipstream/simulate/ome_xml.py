@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 from dipstream.frame import Segment
 from dipstream.version import __version__
 
-__all__ = ["PlaneNote", "ome_xml"]
+__all__ = ["PlaneNote", "ome_xml", "z_step_um"]
 
 _NAMESPACE = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
 _SCHEMA = "http://www.w3.org/2001/XMLSchema-instance"

@@ -1,7 +1,7 @@
 """The steps of a pipeline, and what a step of your own needs."""
 
 from dipstream.steps.image import Image, Labels, Mask
-from dipstream.steps.objects import Links, Objects, TrackEvent
+from dipstream.steps.objects import Links, Objects, TrackEvent, TrackEvents
 from dipstream.steps.step import FileInput, State, ordered, pure
 from dipstream.table import Column
 
@@ -15,6 +15,7 @@ __all__ = [
     "Objects",
     "State",
     "TrackEvent",
+    "TrackEvents",
     "ordered",
     "pure",
 ]

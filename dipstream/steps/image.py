@@ -84,7 +84,7 @@ class Image(_Plane):
         if not isinstance(self.data, Linear):
             return self.data
         if "pixels" not in self._views:
-            self._views["pixels"] = self.data.pixels()
+            self._views["pixels"] = _read_only(self.data.pixels())
         return cast("npt.NDArray[Any]", self._views["pixels"])
 
     @property
@@ -96,6 +96,12 @@ class Image(_Plane):
     def shape(self) -> tuple[int, ...]:
         """Rows and columns; planes before them in a stack."""
         return self.data.shape
+
+    def corner(self, side: int) -> "Image":
+        """Return the first rows and columns, at most `side` of each."""
+        if isinstance(self.data, Linear):
+            return self.with_pixels(self.data.corner(side))
+        return self.with_pixels(self.data[..., :side, :side])
 
     def with_pixels(self, pixels: npt.NDArray[Any] | Linear) -> "Image":
         """Return an image of the same channel with other pixels."""
@@ -118,7 +124,7 @@ class Mask(_Plane):
         if not isinstance(self.data, Runs):
             return self.data
         if "dense" not in self._views:
-            self._views["dense"] = mask_of_runs(self.data)
+            self._views["dense"] = _read_only(mask_of_runs(self.data))
         return cast("npt.NDArray[np.bool_]", self._views["dense"])
 
     @property
@@ -155,7 +161,7 @@ class Labels(_Plane):
         if not isinstance(self.data, LabelledRuns):
             return self.data
         if "dense" not in self._views:
-            self._views["dense"] = labels_of_runs(self.data)
+            self._views["dense"] = _read_only(labels_of_runs(self.data))
         return cast("npt.NDArray[np.int32]", self._views["dense"])
 
     @property
@@ -192,3 +198,10 @@ class Labels(_Plane):
     def count(self) -> int:
         """Number of objects."""
         return len(self.numbers)
+
+
+def _read_only(view: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Let nobody change a view: what it is a view of would not change with it."""
+    view = view.view()
+    view.flags.writeable = False
+    return view

@@ -12,9 +12,13 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from dipstream.errors import StepError
+from dipstream.kernels.exposure import is_finite, is_uniform
+from dipstream.kernels.linear import as_input, suits_kernels
+from dipstream.kernels.sample_levels import levels_of
+from dipstream.kernels.sharpness import Covariances, column_covariances, row_covariances
 from dipstream.steps.step import State
 
-__all__ = ["FocusWatch", "Quality", "check_finite", "frame_quality"]
+__all__ = ["FocusWatch", "Quality", "check_finite", "frame_quality", "reference_quality"]
 
 _SAMPLED_PX = 65_536
 _SATURATED_FRACTION = 0.001
@@ -55,7 +59,7 @@ class Quality:
 
 def check_finite(pixels: Pixels) -> None:
     """Raise `StepError` if a frame holds NaN or infinite pixels."""
-    if pixels.dtype.kind not in "fc":
+    if pixels.dtype.kind not in "fc" or (pixels.dtype.name == "float32" and is_finite(pixels)):
         return
     bad = pixels.size - np.count_nonzero(np.isfinite(pixels))
     if bad:
@@ -81,37 +85,69 @@ def frame_quality(pixels: Pixels, bit_depth: int | None) -> Quality:
     bit_depth
         Bits of the ADC; None if unknown: the container's maximum counts as saturated then.
     """
+    if not suits_kernels(pixels) or min(pixels.shape) < _SHORTEST_SIDE_PX:
+        return reference_quality(pixels, bit_depth)
+    pixels = as_input(pixels)
+    level = _largest(pixels, bit_depth) if pixels.dtype.kind == "u" else None
+    first_row, first_column = _first_of_pairs(*pixels.shape), _first_of_pairs(*pixels.shape[::-1])
+    of_columns, bright = column_covariances(pixels, first_column, level)
+    of_rows = row_covariances(pixels, first_row)
+    return _quality(
+        np.nan if level is None else bright / pixels.size,
+        is_uniform(pixels),
+        levels_of(_sample(pixels)),
+        _focus_score(
+            (of_rows, first_row.size * pixels.shape[1]),
+            (of_columns, first_column.size * pixels.shape[0]),
+        ),
+    )
+
+
+def reference_quality(pixels: Pixels, bit_depth: int | None) -> Quality:
+    """Judge one raw frame as `frame_quality` does, with numpy and scipy alone."""
     if pixels.size == 0:
         return Quality(0.0, np.nan, np.nan, np.nan)
-    saturated = _saturated_fraction(pixels, bit_depth)
-    background, noise, bright = _levels(pixels)
+    saturated = np.nan
+    if pixels.dtype.kind in "iu":
+        saturated = np.count_nonzero(pixels >= _largest(pixels, bit_depth)) / pixels.size
+    uniform = bool((pixels == pixels.flat[0]).all())
+    focus_score = 0.0
+    if min(pixels.shape) >= _SHORTEST_SIDE_PX:
+        focus_score = _focus_score(_covariances(pixels), _covariances(pixels.T))
+    return _quality(saturated, uniform, _levels(pixels), focus_score)
+
+
+def _quality(
+    saturated: float, uniform: bool, levels: tuple[float, float, float], focus_score: float
+) -> Quality:
+    background, noise, bright = levels
     flags = []
     if saturated > _SATURATED_FRACTION:
         flags.append("saturated")
-    elif bool((pixels == pixels.flat[0]).all()):
+    elif uniform:
         flags.append("black")
     return Quality(
-        focus_score=_focus_score(pixels),
-        saturated_fraction=saturated,
+        focus_score=focus_score,
+        saturated_fraction=float(saturated),
         background=background,
         snr=(bright - background) / noise if noise > 0 else np.nan,
         flags=tuple(flags),
     )
 
 
-def _saturated_fraction(pixels: Pixels, bit_depth: int | None) -> float:
-    if pixels.dtype.kind not in "iu":
-        return np.nan
+def _largest(pixels: Pixels, bit_depth: int | None) -> int:
     largest = int(np.iinfo(pixels.dtype).max)
-    if bit_depth is not None:
-        largest = min(largest, 2**bit_depth - 1)
-    return float(np.count_nonzero(pixels >= largest) / pixels.size)
+    return largest if bit_depth is None else min(largest, 2**bit_depth - 1)
+
+
+def _sample(pixels: Pixels) -> Pixels:
+    step = max(1, int(np.sqrt(pixels.size / _SAMPLED_PX)))
+    return pixels[::step, ::step]
 
 
 def _levels(pixels: Pixels) -> tuple[float, float, float]:
     """Return background, its noise (both clipped at 3 σ about the median) and 99th percentile."""
-    step = max(1, int(np.sqrt(pixels.size / _SAMPLED_PX)))
-    values = np.sort(pixels[::step, ::step], axis=None).astype(np.float64)
+    values = np.sort(_sample(pixels), axis=None).astype(np.float64)
     bright = float(np.percentile(values, 99))
     kept = values
     for _ in range(5):
@@ -125,33 +161,48 @@ def _levels(pixels: Pixels) -> tuple[float, float, float]:
     return float(kept.mean()), float(kept.std()), bright
 
 
-def _focus_score(pixels: Pixels) -> float:
+def _focus_score(of_rows: tuple[Covariances, int], of_columns: tuple[Covariances, int]) -> float:
     """Return how much of the image's variance is fine structure, without its noise.
 
     The variance of the second derivative of a Gaussian (σ = 2 px, scaled by σ²) over the
     variance of the image: the fourth moment of the power spectrum, which any blur lowers. Both
     are covariances of neighbouring lines: what optics draws is the same in both, shot and read
     noise is not and averages out, so that a dim or blurred frame is not mistaken for a sharp one.
+
+    Parameters
+    ----------
+    of_rows, of_columns
+        Covariances along rows and along columns, and of how many pairs of pixels.
     """
-    if min(pixels.shape) < _SHORTEST_SIDE_PX:
-        return 0.0
-    return 0.5 * (_line_sharpness(pixels) + _line_sharpness(pixels.T))
+    return 0.5 * (_sharpness(*of_rows) + _sharpness(*of_columns))
 
 
-def _line_sharpness(pixels: Pixels) -> float:
-    pairs = pixels.shape[0] // 2
-    sampled = min(pairs, max(1, _FOCUS_PX // pixels.shape[1]))
-    first = np.linspace(0, pairs - 1, sampled).astype(np.intp) * 2
-    one, other = (_centred(pixels[first + k]) for k in (0, 1))
-    shared = float(np.vdot(one, other))
-    scale = np.sqrt(float(np.vdot(one, one)) * float(np.vdot(other, other)))
+def _sharpness(covariances: Covariances, n: int) -> float:
+    shared, one, other, fine = covariances
     # Noise alone correlates by 1/√n: below 5 times that there is nothing to judge.
-    if shared <= 5 / np.sqrt(one.size) * scale:
+    if shared <= 5 / np.sqrt(n) * np.sqrt(one * other):
         return 0.0
-    curved = (
+    return max(0.0, fine * _FOCUS_SIGMA_PX**4 / shared)
+
+
+def _first_of_pairs(lines: int, length: int) -> npt.NDArray[np.int64]:
+    """Return the first lines of evenly spaced pairs of neighbours."""
+    pairs = lines // 2
+    sampled = min(pairs, max(1, _FOCUS_PX // length))
+    return np.linspace(0, pairs - 1, sampled).astype(np.int64) * 2
+
+
+def _covariances(pixels: Pixels) -> tuple[Covariances, int]:
+    first = _first_of_pairs(*pixels.shape)
+    one, other = (_centred(pixels[first + k]) for k in (0, 1))
+    curved, other_curved = (
         ndimage.gaussian_filter1d(lines, _FOCUS_SIGMA_PX, axis=1, order=2) for lines in (one, other)
     )
-    return max(0.0, float(np.vdot(*curved)) * _FOCUS_SIGMA_PX**4 / shared)
+    pairs = ((one, other), (one, one), (other, other), (curved, other_curved))
+    shared, square, other_square, fine = (
+        float(np.multiply(a, b, dtype=np.float64).sum()) for a, b in pairs
+    )
+    return (shared, square, other_square, fine), one.size
 
 
 def _centred(lines: Pixels) -> npt.NDArray[np.float32]:

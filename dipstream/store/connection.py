@@ -36,23 +36,33 @@ class Connection:
     durability
         ``full``: a commit is on the disk when it returns; ``normal``: it survives the death of
         the process, but the last ones may be lost with the power.
+    busy_ms
+        How long to wait for a lock that another connection holds.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False, durability: str = "full") -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        read_only: bool = False,
+        durability: str = "full",
+        busy_ms: int = 10_000,
+    ) -> None:
         if read_only and not path.is_file():
             raise StoreError(f"there is no table at {path}; is this the folder of a run?")
         # `?`, `#` and `%` in a folder's name would otherwise be read as part of the URI.
         uri = "file:" + quote(path.resolve().as_posix()) + ("?mode=ro" if read_only else "")
         self._path = path
+        self._prepared: dict[str, adbc_driver_manager.AdbcStatement] = {}
         try:
             self._dbapi = adbc_driver_sqlite.dbapi.connect(uri, autocommit=True)
         except adbc_driver_manager.Error as error:
             raise StoreError(f"the table {path} cannot be opened: {error}") from error
         try:
+            self.execute(f"PRAGMA busy_timeout = {busy_ms}")
             if not read_only:
                 self.execute("PRAGMA journal_mode = WAL")
                 self.execute(f"PRAGMA synchronous = {'FULL' if durability == 'full' else 'NORMAL'}")
-            self.execute("PRAGMA busy_timeout = 10000")
         except BaseException:
             self.close()
             raise
@@ -70,20 +80,22 @@ class Connection:
 
     def close(self) -> None:
         """Close; may be called twice."""
+        while self._prepared:
+            self._prepared.popitem()[1].close()
         self._dbapi.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit what happens inside as one, or nothing of it."""
-        self.execute("BEGIN IMMEDIATE")
+        self.run("BEGIN IMMEDIATE")
         try:
             yield
         except BaseException:
             # SQLite has rolled back by itself after some errors, a full disk for one.
             with suppress(StoreError):
-                self.execute("ROLLBACK")
+                self.run("ROLLBACK")
             raise
-        self.execute("COMMIT")
+        self.run("COMMIT")
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a statement and return its rows."""
@@ -91,17 +103,56 @@ class Connection:
             cursor.execute(sql, parameters or None)
             return [tuple(row) for row in cursor.fetchall()] if cursor.description else []
 
-    def execute_many(self, sql: str, rows: pa.Table) -> None:
-        """Run a statement once for each row of a table, whose columns are its parameters."""
-        if rows.num_rows:
-            with self._errors(), self._dbapi.cursor() as cursor:
-                cursor.executemany(sql, rows)
+    def run(self, sql: str, rows: pa.RecordBatch | None = None) -> None:
+        """Run a statement without an answer, once for each row of a batch: its parameters.
 
-    def append(self, table: str, rows: pa.Table) -> None:
-        """Append rows to an existing table by column name; NaN becomes NULL."""
-        if rows.num_rows:
-            with self._errors(), self._dbapi.cursor() as cursor:
-                cursor.adbc_ingest(table, rows, mode="append")
+        The statement is prepared once and kept, so its text should be one of few. Outside a
+        transaction each row is one of its own.
+        """
+        if rows is not None and rows.num_rows == 0:
+            return
+        with self._errors():
+            try:
+                statement = self._prepared.get(sql) or self._prepare(sql)
+                if rows is not None:
+                    statement.bind(rows)
+                statement.execute_update()
+            except BaseException:
+                # One that failed may still hold the rows it was given.
+                if sql in self._prepared:
+                    self._prepared.pop(sql).close()
+                raise
+
+    def append(self, table: str, rows: pa.RecordBatch, *, replace: bool = False) -> None:
+        """Append rows to an existing table by column name; NaN becomes NULL.
+
+        Parameters
+        ----------
+        table
+            Its name.
+        rows
+            Columns with the names of the table's.
+        replace
+            Whether a row with the same key is replaced.
+        """
+        names = rows.schema.names
+        verb = "INSERT OR REPLACE" if replace else "INSERT"
+        self.run(
+            f"{verb} INTO {quoted(table)} ({', '.join(map(quoted, names))}) "
+            f"VALUES ({', '.join('?' * len(names))})",
+            rows,
+        )
+
+    def _prepare(self, sql: str) -> adbc_driver_manager.AdbcStatement:
+        statement = adbc_driver_manager.AdbcStatement(self._dbapi.adbc_connection)
+        try:
+            statement.set_sql_query(sql)
+            statement.prepare()
+        except BaseException:
+            statement.close()
+            raise
+        self._prepared[sql] = statement
+        return statement
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """Return the rows of a query as an Arrow table, typed by its values."""

@@ -2,17 +2,30 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from dipstream.frame import FrameInfo, Segment, SetKey
-from dipstream.steps.objects import TrackEvent
+from dipstream.steps.objects import EVENT_KINDS, TrackEvents
+from dipstream.store.schema import FRAMES, TRACK_EVENTS
 from dipstream.table import RowBatch, Schema
 
-__all__ = ["FrameOutcome", "SetRow", "arrow_table", "frame_row", "object_rows", "segment_row"]
+__all__ = [
+    "OUTCOME_COLUMNS",
+    "FrameOutcome",
+    "SetRow",
+    "arrow_batch",
+    "event_rows",
+    "frame_row",
+    "object_rows",
+    "outcome_rows",
+    "segment_row",
+]
 
 _ARROW = {"int64": pa.int64(), "float64": pa.float64(), "text": pa.string(), "blob": pa.binary()}
 
@@ -48,7 +61,7 @@ class SetRow:
     n_objects: int = 0
     reason: str | None = None
     estimates: Mapping[str, float] | None = None
-    events: Sequence[tuple[str, TrackEvent]] = ()
+    events: Mapping[str, TrackEvents] = field(default_factory=dict)
 
     def values(self, set_id: int, version: int) -> dict[str, Any]:
         """Return the columns of the row."""
@@ -130,34 +143,77 @@ def frame_row(
     return row
 
 
-def arrow_table(schema: Schema, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """Return rows as an Arrow table with every column of the schema; what is absent is NULL."""
-    return pa.table(
-        {
-            column.name: pa.array([row.get(column.name) for row in rows], _ARROW[column.dtype])
+def arrow_batch(schema: Schema, rows: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
+    """Return rows with every column of the schema; what is absent is NULL."""
+    return pa.RecordBatch.from_arrays(
+        [
+            pa.array([row.get(column.name) for row in rows], _ARROW[column.dtype])
             for column in schema
-        }
+        ],
+        names=list(schema.names),
     )
 
 
-def object_rows(schema: Schema, set_id: int, rows: RowBatch, track_ids: Any) -> pa.Table:
+def outcome_rows(outcomes: Sequence[FrameOutcome]) -> pa.RecordBatch:
+    """Return what became of frames, the number of the frame as the last column."""
+    names = [*OUTCOME_COLUMNS, "frame_id"]
+    return pa.RecordBatch.from_arrays(
+        [pa.array([getattr(one, n) for one in outcomes], _outcome_types()[n]) for n in names],
+        names=names,
+    )
+
+
+OUTCOME_COLUMNS = tuple(f.name for f in fields(FrameOutcome) if f.name != "frame_id")
+"""The columns of a frame that its outcome overwrites."""
+
+
+@cache
+def _outcome_types() -> dict[str, pa.DataType]:
+    return {column.name: _ARROW[column.dtype] for column in FRAMES}
+
+
+def event_rows(
+    kind: str, events: TrackEvents, set_id: int, version: int, first_event_id: int
+) -> pa.RecordBatch:
+    """Return the track events of one type of object in one set."""
+    n = len(events)
+    columns = {
+        "event_id": pa.array(np.arange(first_event_id, first_event_id + n)),
+        "object_type": pa.repeat(kind, n),
+        "set_id": pa.repeat(set_id, n),
+        "content_version": pa.repeat(version, n),
+        "kind": pa.array(EVENT_KINDS).take(pa.array(events.kind)),
+        "track_id": pa.array(events.track_id, pa.int64()),
+        "label": _positive(events.label),
+        "parent_id": _positive(events.parent_id),
+        "gap": _positive(events.gap),
+        "distance_px": pa.array(events.distance_px, pa.float64(), from_pandas=True),
+    }
+    return pa.RecordBatch.from_arrays(
+        [columns[name] for name in TRACK_EVENTS.names], names=list(TRACK_EVENTS.names)
+    )
+
+
+def _positive(values: npt.NDArray[np.int64]) -> pa.Array:
+    return pa.array(values, pa.int64(), mask=values < 0)
+
+
+def object_rows(schema: Schema, set_id: int, rows: RowBatch, track_ids: Any) -> pa.RecordBatch:
     """Return the rows of one type of object in one set, with their keys and tracks."""
     n = len(rows)
-    columns: dict[str, pa.Array] = {}
+    columns: list[pa.Array] = []
     for column in schema:
         kind = _ARROW[column.dtype]
         if column.name == "set_id":
-            columns[column.name] = pa.array(np.full(n, set_id), kind)
+            columns.append(pa.repeat(set_id, n))
         elif column.name == "track_id":
-            columns[column.name] = (
-                pa.nulls(n, kind) if track_ids is None else pa.array(track_ids, kind)
-            )
+            columns.append(pa.nulls(n, kind) if track_ids is None else pa.array(track_ids, kind))
         elif column.name in rows.values:
             # NaN becomes NULL here, in one place, as SQLite would make of it anyway.
-            columns[column.name] = pa.array(rows.values[column.name], kind, from_pandas=True)
+            columns.append(pa.array(rows.values[column.name], kind, from_pandas=True))
         else:
-            columns[column.name] = pa.nulls(n, kind)
-    return pa.table(columns)
+            columns.append(pa.nulls(n, kind))
+    return pa.RecordBatch.from_arrays(columns, names=list(schema.names))
 
 
 def _joined(values: Sequence[float] | None) -> str | None:

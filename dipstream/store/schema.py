@@ -18,12 +18,14 @@ __all__ = [
     "TRACK_EVENTS",
     "create_fixed",
     "create_objects",
+    "describe",
     "objects_table",
 ]
 
 SCHEMA_VERSION = 1
 
 _C = Column
+_EVENT_KINDS = "started, finished, stopped, failed, gap, warning, degraded, recovered or info"
 
 SEGMENTS = Schema(
     (
@@ -133,7 +135,7 @@ EVENTS = Schema(
     (
         _C("event_id", "int64", "", "number of the event in the run"),
         _C("time_ns", "int64", "ns", "UTC since the epoch"),
-        _C("kind", "text", "", "gap, warning, degraded, recovered, info, started, stopped, failed"),
+        _C("kind", "text", "", _EVENT_KINDS),
         _C("message", "text", "", "what happened"),
         _C("segment", "int64", "", "for a gap: the segment"),
         _C("first_seq", "int64", "", "for a gap: the first missing number"),
@@ -187,7 +189,6 @@ _EXTRA = (
     "CREATE INDEX frames_state ON frames (state)",
     "CREATE INDEX frames_path ON frames (path) WHERE path IS NOT NULL",
     "CREATE INDEX frames_set ON frames (set_id)",
-    "CREATE INDEX track_events_track ON track_events (object_type, track_id)",
     "CREATE INDEX track_events_set ON track_events (set_id)",
     "CREATE UNIQUE INDEX ordered_state_key ON ordered_state (step, place)",
     "CREATE UNIQUE INDEX columns_key ON columns (table_name, name)",

@@ -1,30 +1,51 @@
 """The one writing connection of a run. Used by one thread; every method needs a transaction."""
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
+import numpy.typing as npt
 
 from dipstream.errors import StoreError
 from dipstream.frame import Origin, Segment, SetKey
 from dipstream.source import SeenFrame
 from dipstream.steps.step import State
 from dipstream.store import schema
+from dipstream.store.checkpoint import Checkpointer
 from dipstream.store.connection import Connection, quoted
-from dipstream.store.rows import FrameOutcome, SetRow, arrow_table, object_rows, segment_row
+from dipstream.store.rows import (
+    OUTCOME_COLUMNS,
+    FrameOutcome,
+    SetRow,
+    arrow_batch,
+    event_rows,
+    object_rows,
+    outcome_rows,
+    segment_row,
+)
 from dipstream.table import Column, RowBatch, Schema
 
-__all__ = ["RunWriter"]
+__all__ = ["KnownSet", "RunWriter"]
 
 _SET_ID = Column("set_id", "int64", "", "image set the object belongs to", "assemble")
 _TRACK_ID = Column(
     "track_id", "int64", "", "track, unique in the run; NULL if not tracked", "track"
 )
+
+_FINISH_FRAMES = (
+    f"UPDATE frames SET {', '.join(f'{quoted(name)} = ?' for name in OUTCOME_COLUMNS)} "
+    "WHERE frame_id = ?"
+)
+
+
+class KnownSet(NamedTuple):
+    """An image set that is in the table."""
+
+    set_id: int
+    version: int
 
 
 class RunWriter:
@@ -39,8 +60,10 @@ class RunWriter:
     """
 
     def __init__(self, path: Path, durability: str = "full") -> None:
+        self._path = path
         self._connection = Connection(path, durability=durability)
         self._objects: dict[str, Schema] = {}
+        self._checkpointer: Checkpointer | None = None
         try:
             # A run that was killed at once has left a file without tables.
             if not self._connection.execute("SELECT 1 FROM sqlite_master LIMIT 1"):
@@ -61,6 +84,8 @@ class RunWriter:
         """Commit what happens inside as one, or nothing of it."""
         with self._connection.transaction():
             yield
+        if self._checkpointer is not None:
+            self._checkpointer.relieve(self._connection)
 
     def add_objects_table(self, kind: str, columns: Schema) -> None:
         """Make the table of a type of object, or check that it is as the pipeline wants it."""
@@ -81,83 +106,56 @@ class RunWriter:
     def add_segment(self, number: int, segment: Segment) -> None:
         """Write the row of a segment."""
         self._connection.append(
-            "segments", arrow_table(schema.SEGMENTS, [segment_row(number, segment)])
+            "segments", arrow_batch(schema.SEGMENTS, [segment_row(number, segment)])
         )
 
     def add_frames(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write the rows of admitted frames."""
-        self._connection.append("frames", arrow_table(schema.FRAMES, rows))
+        self._connection.append("frames", arrow_batch(schema.FRAMES, rows))
 
     def finish_frames(self, outcomes: Sequence[FrameOutcome]) -> None:
         """Turn pending rows into their end state."""
-        names = [f.name for f in fields(FrameOutcome) if f.name != "frame_id"]
-        assignments = ", ".join(f"{quoted(name)} = ?" for name in names)
-        columns = list(zip(*(astuple(one) for one in outcomes), strict=True))
-        if not columns:
-            return
-        kinds = {c.name: c.dtype for c in schema.FRAMES}
-        arrow = {"int64": pa.int64(), "float64": pa.float64(), "text": pa.string()}
-        table = {
-            name: pa.array(values, arrow[kinds[name]])
-            for name, values in zip(["frame_id", *names], columns, strict=True)
-        }
-        table["frame_id"] = table.pop("frame_id")  # the parameter of WHERE comes last
-        self._connection.execute_many(
-            f"UPDATE frames SET {assignments} WHERE frame_id = ?", pa.table(table)
-        )
+        self._connection.run(_FINISH_FRAMES, outcome_rows(outcomes))
 
-    def set_version(self, key: SetKey) -> int | None:
-        """Return the content version of the set of this key, or None if there is none."""
-        known = self._find_set(key)
-        return None if known is None else known[1]
-
-    def claim_set(self, set_id: int, key: SetKey) -> tuple[int, int]:
-        """Return the number and content version this set is to be written under.
-
-        A key that is in the table already is superseded: its rows are removed in the transaction
-        that will write the new ones, under the old number and the next content version.
-        """
-        known = self._find_set(key)
-        if known is None:
-            return set_id, 1
-        old_id, version = known
-        self._connection.execute("DELETE FROM image_sets WHERE set_id = ?", (old_id,))
-        for kind in self._objects:
-            table = quoted(schema.objects_table(kind))
-            self._connection.execute(f"DELETE FROM {table} WHERE set_id = ?", (old_id,))
-        return old_id, version + 1
-
-    def _find_set(self, key: SetKey) -> tuple[int, int] | None:
+    def find_set(self, key: SetKey) -> KnownSet | None:
+        """Return the number and content version of the set of this key, if there is one."""
         known = self._connection.execute(
             "SELECT set_id, content_version FROM image_sets "
             "WHERE segment = ? AND position = ? AND t = ? AND coalesce(z, -1) = ?",
             (key.segment, key.position, key.t, -1 if key.z is None else key.z),
         )
-        return (int(known[0][0]), int(known[0][1])) if known else None
+        return KnownSet(int(known[0][0]), int(known[0][1])) if known else None
+
+    def claim_set(self, set_id: int, known: KnownSet | None) -> KnownSet:
+        """Return the number and content version a set is to be written under.
+
+        One that is in the table already (see `find_set`) is superseded: its rows are removed in
+        the transaction that will write the new ones, under the old number and the next content
+        version.
+        """
+        if known is None:
+            return KnownSet(set_id, 1)
+        self._connection.execute("DELETE FROM image_sets WHERE set_id = ?", (known.set_id,))
+        for kind in self._objects:
+            table = quoted(schema.objects_table(kind))
+            self._connection.execute(f"DELETE FROM {table} WHERE set_id = ?", (known.set_id,))
+        return KnownSet(known.set_id, known.version + 1)
 
     def add_set(self, set_id: int, version: int, row: SetRow) -> None:
         """Write the row of an image set and its track events."""
         self._connection.append(
-            "image_sets", arrow_table(schema.IMAGE_SETS, [row.values(set_id, version)])
+            "image_sets", arrow_batch(schema.IMAGE_SETS, [row.values(set_id, version)])
         )
-        events = [
-            {
-                "event_id": self._next_track_event + i,
-                "object_type": kind,
-                "set_id": set_id,
-                "content_version": version,
-                **{f.name: getattr(event, f.name) for f in fields(event)},
-            }
-            for i, (kind, event) in enumerate(row.events)
-        ]
-        self._next_track_event += len(events)
-        if events:
-            self._connection.append("track_events", arrow_table(schema.TRACK_EVENTS, events))
+        for kind, events in row.events.items():
+            rows = event_rows(kind, events, set_id, version, self._next_track_event)
+            self._connection.append("track_events", rows)
+            self._next_track_event += len(events)
 
     def add_rows(self, kind: str, set_id: int, rows: RowBatch, track_ids: Any) -> None:
         """Write the objects of one type in one set; `track_ids` may be None."""
-        table = object_rows(self._objects[kind], set_id, rows, track_ids)
-        self._connection.append(schema.objects_table(kind), table)
+        if len(rows):
+            batch = object_rows(self._objects[kind], set_id, rows, track_ids)
+            self._connection.append(schema.objects_table(kind), batch)
 
     def add_event(
         self,
@@ -180,15 +178,12 @@ class RunWriter:
             "n": n,
         }
         self._next_event += 1
-        self._connection.append("events", arrow_table(schema.EVENTS, [row]))
+        self._connection.append("events", arrow_batch(schema.EVENTS, [row]))
 
     def save_state(self, step: str, place: str, segment: int, set_id: int, state: State) -> None:
         """Keep the state of an ordered step as npz, never pickled."""
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **state)
-        self._connection.execute(
-            "DELETE FROM ordered_state WHERE step = ? AND place = ?", (step, place)
-        )
         row = {
             "step": step,
             "place": place,
@@ -196,7 +191,8 @@ class RunWriter:
             "set_id": set_id,
             "state": buffer.getvalue(),
         }
-        self._connection.append("ordered_state", arrow_table(schema.ORDERED_STATE, [row]))
+        batch = arrow_batch(schema.ORDERED_STATE, [row])
+        self._connection.append("ordered_state", batch, replace=True)
 
     def load_states(self) -> dict[tuple[str, str], tuple[State, int]]:
         """Return the states of all ordered steps and their segments, by (step, place)."""
@@ -220,18 +216,18 @@ class RunWriter:
             found[SetKey(0, position, 0, z).place] = int(t)
         return found
 
-    def live_tracks(self) -> dict[tuple[str, str], set[int]]:
-        """Return the tracks that have not ended, by (object type, place)."""
-        found: dict[tuple[str, str], set[int]] = {}
+    def live_tracks(self) -> dict[tuple[str, str], npt.NDArray[np.int64]]:
+        """Return the tracks that have not ended, in order, by (object type, place)."""
+        found: dict[tuple[str, str], list[int]] = {}
         rows = self._connection.execute(
             "SELECT e.object_type, s.position, s.z, e.track_id FROM track_events e "
             "JOIN image_sets s USING (set_id) GROUP BY e.object_type, e.track_id "
-            "HAVING max(e.kind = 'end') = 0"
+            "HAVING max(e.kind = 'end') = 0 ORDER BY e.object_type, e.track_id"
         )
         for kind, position, z, track_id in rows:
             place = SetKey(0, position, 0, z).place
-            found.setdefault((kind, place), set()).add(int(track_id))
-        return found
+            found.setdefault((kind, place), []).append(int(track_id))
+        return {at: np.array(track_ids, np.int64) for at, track_ids in found.items()}
 
     def drop_unfinished(self, reason: str) -> int:
         """Turn every pending row into dropped, after a crash; return how many there were."""
@@ -303,6 +299,20 @@ class RunWriter:
         rows = self._connection.execute("SELECT state, count(*) FROM frames GROUP BY state")
         return {state: int(n) for state, n in rows}
 
+    def start_checkpointer(self, failed: Callable[[StoreError], None]) -> Checkpointer:
+        """Fold the log into the table beside this writer from now on, never inside a commit.
+
+        Close what is returned before the writer.
+
+        Parameters
+        ----------
+        failed
+            See `Checkpointer`.
+        """
+        self._checkpointer = Checkpointer(self._path, failed)
+        self._connection.execute("PRAGMA wal_autocheckpoint = 0")
+        return self._checkpointer
+
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the table, outside any transaction."""
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -319,7 +329,7 @@ class RunWriter:
             dict(zip(schema.COLUMNS.names, row, strict=True))
             for row in schema.describe(table, columns)
         ]
-        self._connection.append("columns", arrow_table(schema.COLUMNS, rows))
+        self._connection.append("columns", arrow_batch(schema.COLUMNS, rows))
 
     def _columns_of(self, table: str) -> list[tuple[str, str]]:
         rows = self._connection.execute(

@@ -14,7 +14,7 @@ import pytest
 from dipstream.errors import ConfigError, StoreError
 from dipstream.frame import FrameInfo, Origin, Segment, SetKey
 from dipstream.pipeline.keys import KEY_COLUMNS
-from dipstream.steps.objects import TrackEvent
+from dipstream.steps.objects import TrackEvent, TrackEvents
 from dipstream.store import (
     FrameOutcome,
     RunFolder,
@@ -85,7 +85,7 @@ def write_set(
 ) -> tuple[int, int]:
     key = SetKey(0, "0", t, 0)
     with writer.transaction():
-        claimed, version = writer.claim_set(set_id, key)
+        claimed, version = writer.claim_set(set_id, writer.find_set(key))
         writer.add_set(claimed, version, set_row(key, n_objects=len(batch), **more))
         writer.add_rows("nuclei", claimed, batch, track_ids)
     return claimed, version
@@ -129,8 +129,9 @@ def test_a_set_from_pending_to_read_by_anybody(writer: RunWriter, folder: RunFol
     batch = rows([1, 2, 4], **odd_values)
     with writer.transaction():
         key = SetKey(0, "0", 3, None)
-        assert writer.claim_set(0, key) == (0, 1)
-        events = [("nuclei", TrackEvent("start", 1, 1)), ("nuclei", TrackEvent("end", 9))]
+        assert writer.find_set(key) is None
+        assert writer.claim_set(0, None) == (0, 1)
+        events = {"nuclei": TrackEvents.of([TrackEvent("start", 1, 1), TrackEvent("end", 9)])}
         estimates = {"threshold": 3.5, "drift": np.nan}
         writer.add_set(0, 1, set_row(key, n_objects=3, estimates=estimates, events=events))
         writer.add_rows("nuclei", 0, batch, np.array([1, 2, 3]))
@@ -178,6 +179,25 @@ def test_a_set_from_pending_to_read_by_anybody(writer: RunWriter, folder: RunFol
     assert found[3:] == [[[2]], [["wal"]]]
 
 
+def test_track_events_are_numbered_through_and_keep_what_is_absent(
+    writer: RunWriter, folder: RunFolder
+) -> None:
+    first = [TrackEvent("start", 5, 1), TrackEvent("gap", 2, 3, gap=0, distance_px=0.5)]
+    second = [TrackEvent("end", 5), TrackEvent("division", 6, 1, parent_id=5)]
+    events = {"nuclei": TrackEvents.of(first), "rings": TrackEvents.of([])}
+    write_set(writer, 0, rows([1]), events=events)
+    events = {"nuclei": TrackEvents.of(second), "rings": TrackEvents.of(first[:1])}
+    write_set(writer, 1, rows([1]), t=1, events=events)
+    written = RunReader(folder).table("track_events")
+    assert written["event_id"].tolist() == list(range(5))
+    assert written["set_id"].tolist() == [0, 0, 1, 1, 1]
+    assert written["object_type"].tolist() == ["nuclei"] * 4 + ["rings"]
+    assert (written["content_version"] == 1).all()
+    for name in ("kind", "track_id", "label", "parent_id", "gap", "distance_px"):
+        known = [getattr(event, name) for event in (*first, *second, first[0])]
+        assert [None if pd.isna(v) else v for v in written[name]] == known, name
+
+
 def test_every_column_is_described(writer: RunWriter, folder: RunFolder) -> None:
     described = RunReader(folder).columns()
     tables = elsewhere(folder, "SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")[0]
@@ -220,7 +240,8 @@ def test_a_set_claimed_again_supersedes_in_one_transaction(
     assert write_set(writer, 1, rows([1]), t=1) == (1, 1)
     key = SetKey(0, "0", 0, 0)
     with writer.transaction():
-        assert writer.claim_set(2, key) == (0, 2)
+        assert writer.find_set(key) == (0, 1)
+        assert writer.claim_set(2, writer.find_set(key)) == (0, 2)
         # Nobody sees a table without the rows.
         assert len(reader.objects(where="t = 0")) == 3
         writer.add_set(0, 2, set_row(key))
@@ -242,8 +263,7 @@ def test_a_set_claimed_again_supersedes_in_one_transaction(
 )
 def test_another_key_is_another_set(writer: RunWriter, other: SetKey) -> None:
     write_set(writer, 0, rows([1]))
-    with writer.transaction():
-        assert writer.claim_set(4, other) == (4, 1)
+    assert writer.find_set(other) is None
 
 
 def test_a_statement_that_fails_leaves_nothing(writer: RunWriter, folder: RunFolder) -> None:
@@ -255,7 +275,7 @@ def test_a_statement_that_fails_leaves_nothing(writer: RunWriter, folder: RunFol
         with writer.transaction():
             writer.add_frames([pending(1)])
             writer.finish_frames([outcome(0)])
-            writer.claim_set(5, SetKey(0, "0", 0, 0))
+            writer.claim_set(5, writer.find_set(SetKey(0, "0", 0, 0)))
             writer.add_rows("nuclei", 0, rows([7, 7]), None)  # the label is the key
 
     with pytest.raises(StoreError, match="UNIQUE"):
@@ -347,12 +367,13 @@ def test_a_table_is_found_again_as_it_was(writer: RunWriter, folder: RunFolder) 
         writer.add_frames([pending(0), pending(1)])
         writer.add_event(1, "gap", "two", segment=0, first_seq=3, n=2)
         writer.finish_frames([outcome(0, set_id=4)])
-    write_set(writer, 4, rows([1]), events=[("nuclei", TrackEvent("start", 6, 1))])
+    write_set(writer, 4, rows([1]), events={"nuclei": TrackEvents.of([TrackEvent("start", 6, 1)])})
     writer.close()
     again = RunWriter(folder.table)
     assert again.segments() == {0: SEGMENT, 1: Segment(shape=(5, 6), dtype="uint8")}
     assert again.next_numbers() == (2, 5, 7)
-    assert again.live_tracks() == {("nuclei", "0"): {6}}
+    live = again.live_tracks()
+    assert {at: tracks.tolist() for at, tracks in live.items()} == {("nuclei", "0"): [6]}
     with again.transaction():
         again.add_objects_table("nuclei", COLUMNS)
         again.add_event(2, "warning", "more")

@@ -13,7 +13,7 @@ from dipstream.steps.correct.reference import FileVersion, read_reference, versi
 from dipstream.steps.image import Image
 from dipstream.steps.step import FileInput, pure
 
-__all__ = ["dark_flat"]
+__all__ = ["dark_and_gain", "dark_flat"]
 
 Plane = npt.NDArray[np.float32]
 
@@ -59,6 +59,20 @@ def dark_flat(
     StepError
         If the image's shape differs from the references'.
     """
+    offset, gain = dark_and_gain(image, dark, flat, dark_dn)
+    pixels = image.pixels - offset
+    if gain is not None:
+        pixels = pixels * gain
+    return image.with_pixels(as_float32(pixels))
+
+
+def dark_and_gain(
+    image: Image, dark: Path | None, flat: Path | None, dark_dn: float | None
+) -> tuple[Plane, Plane | None]:
+    """Return what `dark_flat` subtracts, of shape () or (y, x), and multiplies by, (y, x) or None.
+
+    Raises as `dark_flat` does.
+    """
     require_image(image, "dark_flat")
     _check(dark, flat, dark_dn)
     offset, gain = _references(
@@ -67,11 +81,9 @@ def dark_flat(
         dark_dn or 0.0,
     )
     _require_shape(image, offset, dark)
-    pixels = image.pixels - offset
     if gain is not None:
         _require_shape(image, gain, flat)
-        pixels = pixels * gain
-    return image.with_pixels(as_float32(pixels))
+    return offset, gain
 
 
 @lru_cache(maxsize=8)

@@ -16,7 +16,7 @@ from dipstream.steps.correct.reference import FileVersion, version_of
 from dipstream.steps.image import Image
 from dipstream.steps.step import FileInput, pure
 
-__all__ = ["electrons"]
+__all__ = ["electrons", "offset_and_factor"]
 
 
 @pure(unit="e⁻")
@@ -61,15 +61,30 @@ def electrons(
     StepError
         If the image is neither a plane nor a stack.
     """
+    offset, factor = offset_and_factor(image, camera, offset_dn, gain_e_per_dn, em_gain)
+    pixels = as_float32(image.pixels) - offset
+    pixels *= factor
+    return replace(image, data=pixels, offset_dn=None, gain_e_per_dn=None, em_gain=None)
+
+
+def offset_and_factor(
+    image: Image,
+    camera: Path | None,
+    offset_dn: float | None,
+    gain_e_per_dn: float | None,
+    em_gain: float | None,
+) -> tuple[np.float32, np.float32]:
+    """Return what `electrons` subtracts, in DN, and multiplies by, in e⁻/DN.
+
+    Raises as `electrons` does.
+    """
     require_image(image, "electrons")
     if camera is not None:
         _require_alone(offset_dn, gain_e_per_dn)
         offset, gain, amplification = _of_file(camera, image, em_gain)
     else:
         offset, gain, amplification = _of_numbers(image, offset_dn, gain_e_per_dn, em_gain)
-    pixels = as_float32(image.pixels) - np.float32(offset)
-    pixels *= np.float32(gain / amplification)
-    return replace(image, data=pixels, offset_dn=None, gain_e_per_dn=None, em_gain=None)
+    return np.float32(offset), np.float32(gain / amplification)
 
 
 def _require_alone(offset_dn: float | None, gain_e_per_dn: float | None) -> None:

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["noise_sd", "robust_sd"]
+__all__ = ["LAG_PX", "noise_sd", "robust_sd"]
 
-_LAG_PX = 4
+LAG_PX = 4
 _QUARTILE_OF_ABS_NORMAL = 0.31863936396437514  # 25th percentile of |N(0, 1)|
 
 
@@ -18,8 +18,8 @@ def noise_sd(pixels: npt.NDArray[np.floating[Any]]) -> float:
     and are all but independent even after a Gaussian of 1.5 px. An image of 4 px or less has
     no such differences: 0.
     """
-    along_y = np.abs(pixels[_LAG_PX:] - pixels[:-_LAG_PX]).ravel()
-    along_x = np.abs(pixels[:, _LAG_PX:] - pixels[:, :-_LAG_PX]).ravel()
+    along_y = np.abs(pixels[LAG_PX:] - pixels[:-LAG_PX]).ravel()
+    along_x = np.abs(pixels[:, LAG_PX:] - pixels[:, :-LAG_PX]).ravel()
     return robust_sd(np.concatenate([along_y, along_x])) / 2**0.5
 
 

@@ -16,7 +16,16 @@ from dipstream.steps.segment.noise import noise_sd
 from dipstream.steps.segment.regions import connected
 from dipstream.steps.step import pure
 
-__all__ = ["GlobalMethod", "threshold"]
+__all__ = [
+    "BRIGHT_PERCENTILE",
+    "DARK_PERCENTILE",
+    "FLOOR_FRACTION",
+    "SIGMA_PX",
+    "SURFACE_MARGIN",
+    "GlobalMethod",
+    "Rules",
+    "threshold",
+]
 
 GlobalMethod: TypeAlias = Literal["mean", "isodata", "otsu", "triangle", "li", "yen"]
 
@@ -31,8 +40,10 @@ _GLOBAL: dict[str, Callable[[Pixels], Any]] = {
     "li": filters.threshold_li,
     "yen": filters.threshold_yen,
 }
-_SIGMA_PX, _FLOOR_FRACTION = 10.0, 0.5
-_DARK_PERCENTILE, _BRIGHT_PERCENTILE = 5, 75
+SIGMA_PX, FLOOR_FRACTION = 10.0, 0.5
+DARK_PERCENTILE, BRIGHT_PERCENTILE = 5, 75
+SURFACE_MARGIN = 2.0**-19
+"""What exceeds its local threshold by less, as a part of it, is as bright: means are rounded."""
 
 
 @pure()
@@ -53,8 +64,9 @@ def threshold(
     The global methods are those of ``skimage.filters``, with its results: ``mean``; ``isodata``
     (Ridler & Calvard 1978); ``otsu`` (Otsu 1979); ``triangle`` (Zack, Rogers & Latt 1977); ``li``
     (Li & Tam 1998); ``yen`` (Yen, Chang & Chang 1995). ``local`` compares each pixel with the
-    Gaussian-weighted mean around it (``skimage.filters.threshold_local``). An image of one grey
-    level has no foreground, except by ``manual``.
+    Gaussian-weighted mean around it (``skimage.filters.threshold_local``); what is brighter by less
+    than 2⁻¹⁹ of that mean, the rounding of it, is not brighter. An image of one grey level has no
+    foreground, except by ``manual``.
 
     Then, if asked for, in this order: `floor`, `min_contrast_sd`, `rim_fraction`. Regions are
     8-connected. The estimate ``threshold`` of the image set is the threshold itself; of
@@ -92,7 +104,7 @@ def threshold(
         75th percentile above the image's 5th). The edge of a blurred object lies near half its
         height: without this, bright objects swell where the threshold is low.
     """
-    rules = _Rules(method, value, offset, sigma_px, floor, floor_fraction)
+    rules = Rules(method, value, offset, sigma_px, floor, floor_fraction)
     rules.check()
     pixels = image.pixels
     low, high = float(pixels.min()), float(pixels.max())
@@ -110,7 +122,9 @@ def threshold(
 
 
 @dataclass(frozen=True, slots=True)
-class _Rules:
+class Rules:
+    """How a threshold is found: the parameters of `threshold` that say it."""
+
     method: str
     value: float | None
     offset: float
@@ -143,12 +157,14 @@ class _Rules:
             return self.value
         if self.method != "local":
             return _GLOBAL[self.method](pixels) + self.offset
-        sigma = _SIGMA_PX if self.sigma_px is None else self.sigma_px
-        surface = ndi.gaussian_filter(_floats(pixels), sigma, mode="reflect") + self.offset
+        sigma = SIGMA_PX if self.sigma_px is None else self.sigma_px
+        surface = ndi.gaussian_filter(_floats(pixels), sigma, mode="reflect")
+        surface += np.abs(surface) * surface.dtype.type(SURFACE_MARGIN)
+        surface += self.offset
         if self.floor is None:
             return surface
-        fraction = _FLOOR_FRACTION if self.floor_fraction is None else self.floor_fraction
-        dark = float(np.percentile(pixels, _DARK_PERCENTILE))
+        fraction = FLOOR_FRACTION if self.floor_fraction is None else self.floor_fraction
+        dark = float(np.percentile(pixels, DARK_PERCENTILE))
         bottom = dark + fraction * (float(_GLOBAL[self.floor](pixels)) - dark)
         return np.maximum(surface, bottom)
 
@@ -170,10 +186,10 @@ def _contrasting(pixels: Pixels, level: Any, foreground: Dense, least_sd: float)
 
 def _without_rim(pixels: Pixels, foreground: Dense, fraction: float) -> Dense:
     regions = connected(foreground)
-    dark = float(np.percentile(pixels, _DARK_PERCENTILE))
+    dark = float(np.percentile(pixels, DARK_PERCENTILE))
     bright = np.full(int(regions.max(initial=0)) + 1, dark)
     for label, box in enumerate(ndi.find_objects(regions), start=1):
         inside = pixels[box][regions[box] == label]
-        bright[label] = np.percentile(inside, _BRIGHT_PERCENTILE)
+        bright[label] = np.percentile(inside, BRIGHT_PERCENTILE)
     level = dark + fraction * (bright - dark)
     return foreground & (pixels > level[regions])

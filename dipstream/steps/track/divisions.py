@@ -2,7 +2,9 @@
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
+
+from dipstream.kernels.assignment import each_once
+from dipstream.kernels.near_pairs import near_pairs
 
 __all__ = ["find_divisions"]
 
@@ -22,8 +24,8 @@ def find_divisions(
     linked: Indices,
     new: Indices,
     gate_px: float,
-) -> list[tuple[int, int]]:
-    """Return pairs of a mother and of the new object that is a daughter besides the linked one.
+) -> tuple[Indices, Indices]:
+    """Return mothers, and for each the new object that is a daughter besides the linked one.
 
     A new object is a daughter if it lies within the gate of where the mother was, both daughters
     have at most 0.9 of her area, and the smaller has at least half the area of the larger. Of
@@ -41,23 +43,15 @@ def find_divisions(
         Largest distance from mother to daughter, in px.
     """
     (was, area_before), (now, area) = mothers, objects
-    if len(was) == 0 or len(new) == 0:
-        return []
-    tree = cKDTree(was)
-    found: list[tuple[float, int, int]] = []
-    for daughter in new.tolist():
-        for mother in tree.query_ball_point(now[daughter], gate_px, return_sorted=True):
-            pair = [daughter, int(linked[mother])]
-            small, large = sorted(area[pair].tolist())
-            if large <= LARGEST_DAUGHTER * area_before[mother] and small >= LEAST_EQUAL * large:
-                off_centre_px = float(np.linalg.norm(now[pair].mean(axis=0) - was[mother]))
-                found.append((off_centre_px, mother, daughter))
-    return _each_once(sorted(found))
-
-
-def _each_once(found: list[tuple[float, int, int]]) -> list[tuple[int, int]]:
-    chosen: dict[int, int] = {}
-    for _, mother, daughter in found:
-        if mother not in chosen and daughter not in chosen.values():
-            chosen[mother] = daughter
-    return list(chosen.items())
+    first, near, _ = near_pairs(now[new], was, gate_px)
+    mother, daughter = near.astype(np.int64), np.repeat(new, np.diff(first))
+    sister = linked[mother]
+    small = np.minimum(area[daughter], area[sister])
+    large = np.maximum(area[daughter], area[sister])
+    fits = (large <= LARGEST_DAUGHTER * area_before[mother]) & (small >= LEAST_EQUAL * large)
+    mother, daughter, sister = mother[fits], daughter[fits], sister[fits]
+    off_centre_px = np.hypot(*((now[daughter] + now[sister]) / 2 - was[mother]).T)
+    order = np.lexsort((daughter, mother, off_centre_px))
+    mother, daughter = mother[order], daughter[order]
+    kept = each_once(mother, daughter)
+    return mother[kept], daughter[kept]

@@ -8,9 +8,10 @@ import numpy.typing as npt
 from pydantic import Field
 
 from dipstream.errors import StepError
-from dipstream.steps.objects import Links, Objects, TrackEvent
+from dipstream.kernels.assignment import assign
+from dipstream.steps.objects import EVENT_KINDS, Links, Objects, TrackEvents
 from dipstream.steps.step import State, ordered
-from dipstream.steps.track.assignment import assign_near
+from dipstream.steps.track.assignment import NO_LINK_COST
 from dipstream.steps.track.divisions import find_divisions
 from dipstream.steps.track.sightings import Sightings
 
@@ -18,6 +19,10 @@ __all__ = ["lap"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+
+_START, _LINK, _GAP, _DIVISION = (
+    EVENT_KINDS.index(kind) for kind in ("start", "link", "gap", "division")
+)
 
 
 @ordered()
@@ -77,18 +82,29 @@ def lap(
     _require_later(objects.t, before)
     alive = objects.t - before.t - 1 <= max_gap
     tracks, given_up = before.take(alive), before.track_id[~alive]
-    i, j = assign_near(tracks.yx_px, now.yx_px, gate_px)
-    mothers = _divide(tracks, now, (i, j), gate_px)
-    result = _link(tracks, now, (i, j), mothers, objects.next_track_id)
+    i, j = assign(tracks.yx_px, now.yx_px, gate_px, NO_LINK_COST)
+    divided = _divide(tracks, now, (i, j), gate_px)
+    linked = _link(tracks, now, (i, j), divided, objects.next_track_id)
     waiting = np.ones(len(tracks.t), dtype=bool)
     waiting[i] = False
     lost = waiting & (objects.t - tracks.t > max_gap)
-    ended = np.concatenate([given_up, tracks.track_id[lost], np.array(list(mothers), np.int64)])
-    events = _ends(ended) + _events(result, tracks, objects, mothers)
-    after = result.now.join(tracks.take(waiting & ~lost))
+    ended = np.concatenate([given_up, tracks.track_id[lost], divided.mothers])
+    events = TrackEvents.joined(
+        TrackEvents.ends(np.sort(ended)), _events(linked, tracks, objects, divided)
+    )
+    links = Links(linked.now.track_id, events)
+    after = linked.now.join(tracks.take(waiting & ~lost))
     if state is not None and len(after.t) == 0 and len(before.t) == 0:
-        return state, Links(result.now.track_id, events)
-    return after.to_state(), Links(result.now.track_id, events)
+        return state, links
+    return after.to_state(), links
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Divided:
+    """The ids of the tracks that divided, (k,), and the indices of their daughters, (k, 2)."""
+
+    mothers: Ints
+    daughters: Ints
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,63 +119,53 @@ def _link(
     tracks: Sightings,
     now: Sightings,
     links: tuple[Ints, Ints],
-    mothers: dict[int, tuple[int, int]],
+    divided: _Divided,
     next_track_id: int,
 ) -> _Linked:
     came_from = np.full(len(now.t), -1, np.int64)
     came_from[links[1]] = links[0]
-    for daughters in mothers.values():
-        came_from[list(daughters)] = -1
-    new = came_from < 0
-    track_id = np.empty(len(now.t), np.int64)
-    track_id[~new] = tracks.track_id[came_from[~new]]
-    track_id[new] = next_track_id + np.arange(np.count_nonzero(new))
+    came_from[divided.daughters] = -1
+    old = came_from >= 0
+    track_id = next_track_id - 1 + np.cumsum(~old)
+    track_id[old] = tracks.track_id[came_from[old]]
     return _Linked(Sightings(track_id, now.yx_px, now.t, now.area), came_from)
 
 
 def _divide(
     tracks: Sightings, now: Sightings, links: tuple[Ints, Ints], gate_px: float
-) -> dict[int, tuple[int, int]]:
-    """Return the two daughters (indices of objects) of each track that divided, by track id."""
+) -> _Divided:
     i, j = links
-    if len(i) == 0 or np.isnan(now.area).all():
-        return {}
-    seen = tracks.t[i] == tracks.t.max()
+    unlinked = np.ones(len(now.t), dtype=bool)
+    unlinked[j] = False
+    if np.isnan(now.area).all():
+        return _Divided(np.empty(0, np.int64), np.empty((0, 2), np.int64))
+    seen = tracks.t[i] == tracks.t.max(initial=-1)
     i, j = i[seen], j[seen]
-    new = np.setdiff1d(np.arange(len(now.t)), links[1])
-    pairs = find_divisions(
-        (tracks.yx_px[i], tracks.area[i]), (now.yx_px, now.area), j, new, gate_px
+    mother, daughter = find_divisions(
+        (tracks.yx_px[i], tracks.area[i]),
+        (now.yx_px, now.area),
+        j,
+        np.flatnonzero(unlinked),
+        gate_px,
     )
-    found = {int(tracks.track_id[i[k]]): (int(j[k]), daughter) for k, daughter in pairs}
-    return dict(sorted(found.items()))
+    return _Divided(tracks.track_id[i[mother]], np.stack([j[mother], daughter], axis=1))
 
 
-def _ends(track_ids: Ints) -> tuple[TrackEvent, ...]:
-    return tuple(TrackEvent("end", track_id) for track_id in np.sort(track_ids).tolist())
-
-
-def _events(
-    linked: _Linked, tracks: Sightings, objects: Objects, mothers: dict[int, tuple[int, int]]
-) -> tuple[TrackEvent, ...]:
+def _events(linked: _Linked, tracks: Sightings, objects: Objects, divided: _Divided) -> TrackEvents:
     """Return one event per object, in the order of labels."""
-    now, came_from = linked.now, linked.came_from
-    old = came_from >= 0
-    moved_px, missed = np.zeros(len(objects)), np.zeros(len(objects), np.int64)
-    moved_px[old] = np.hypot(*(now.yx_px[old] - tracks.yx_px[came_from[old]]).T)
-    missed[old] = objects.t - tracks.t[came_from[old]] - 1
-    labels = objects.features.get("label", np.arange(1, len(objects) + 1))
-    columns = (now.track_id, labels, missed, moved_px)
-    events = [
-        TrackEvent("gap" if gap else "link", track_id, label, None, gap or None, distance_px)
-        for track_id, label, gap, distance_px in zip(*(c.tolist() for c in columns), strict=True)
-    ]
-    for index in np.flatnonzero(~old).tolist():
-        events[index] = TrackEvent("start", events[index].track_id, events[index].label)
-    for mother, daughters in mothers.items():
-        for index in daughters:
-            one = events[index]
-            events[index] = TrackEvent("division", one.track_id, one.label, parent_id=mother)
-    return tuple(events)
+    n, now = len(objects), linked.now
+    old = np.flatnonzero(linked.came_from >= 0)
+    came_from = linked.came_from[old]
+    missed = objects.t - tracks.t[came_from] - 1
+    kind, gap, distance_px = np.full(n, _START, np.int8), np.full(n, -1), np.full(n, np.nan)
+    kind[old] = np.where(missed > 0, _GAP, _LINK)
+    gap[old] = np.where(missed > 0, missed, -1)
+    distance_px[old] = np.hypot(*(now.yx_px[old] - tracks.yx_px[came_from]).T)
+    parent_id = np.full(n, -1)
+    kind[divided.daughters] = _DIVISION
+    parent_id[divided.daughters] = divided.mothers[:, None]
+    labels = objects.features.get("label", np.arange(1, n + 1))
+    return TrackEvents(kind, now.track_id, labels.astype(np.int64), parent_id, gap, distance_px)
 
 
 def _gate_px(objects: Objects, max_distance_px: float, max_distance_um: float | None) -> float:

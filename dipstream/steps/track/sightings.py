@@ -27,7 +27,8 @@ class Sightings:
     def of(cls, objects: Objects, area: Floats) -> "Sightings":
         """Return the objects of a set, which have no track yet (0)."""
         n = len(objects)
-        yx_px = np.column_stack([objects.y_px, objects.x_px]).astype(np.float64)
+        yx_px = np.empty((n, 2))
+        yx_px[:, 0], yx_px[:, 1] = objects.y_px, objects.x_px
         return cls(np.zeros(n, np.int64), yx_px, np.full(n, objects.t, np.int64), area)
 
     @classmethod

@@ -5,30 +5,19 @@ stored as (phase y, phase x, block y, block x), so that one phase holds the samp
 pixel apart. Wherever an object stands, a row of pixels then reads contiguous memory.
 """
 
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
-
-import numba
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["deepest", "number", "stamp"]
+from dipstream.compiled import compiled
 
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
+__all__ = ["deepest", "number", "stamp"]
 
 _Floats = npt.NDArray[np.float32]
 _Places = npt.NDArray[np.float64]
 _Counts = npt.NDArray[np.int64]
 
 
-def _compiled(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Compile a loop that runs beside others (nogil) and is kept on disk between processes."""
-    compiled: Callable[_P, _R] = numba.njit(nogil=True, cache=True)(function)
-    return compiled
-
-
-@_compiled
+@compiled
 def _along(place_px: float, side: int, oversample: int) -> tuple[int, int, int, float]:
     """Return the first block's pixel, phase, next phase's block step, and the weight of the next.
 
@@ -40,7 +29,7 @@ def _along(place_px: float, side: int, oversample: int) -> tuple[int, int, int, 
     return shift, start - shift * oversample, start, exact - start
 
 
-@_compiled
+@compiled
 def stamp(
     image: _Floats,
     buffer: _Floats,
@@ -110,7 +99,7 @@ def stamp(
                 )
 
 
-@_compiled
+@compiled
 def deepest(
     owner: npt.NDArray[np.int32],
     depth: _Floats,
@@ -165,7 +154,7 @@ def deepest(
             owner[row, column] = k + 1
 
 
-@_compiled
+@compiled
 def number(owner: npt.NDArray[np.int32], count: int) -> _Counts:
     """Renumber labels 1..count to 1, 2, … without holes, in the same order, in place.
 

@@ -8,13 +8,17 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from dipstream.compiled import compiled, forget_stale_kernels
+from dipstream.compiled import cache_of, compiled, forget_stale_kernels
 
 __all__ = ["bits_of", "compiled", "float_of"]
 
-_ROOM = Path(__file__).parent
 
-forget_stale_kernels(_ROOM, _ROOM / "__pycache__")
+@compiled
+def _any_kernel() -> None:
+    """Be where the others are."""
+
+
+forget_stale_kernels(Path(__file__).parent, cache_of(_any_kernel))
 
 
 def _cast(source: types.Type, target: types.Type) -> Callable[..., Any]:

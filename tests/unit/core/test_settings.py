@@ -38,6 +38,8 @@ def test_flags_before_environment_before_files_before_defaults(
         ({"queue_mb": 0}, ["settings: queue_mb", "received 0"]),
         ({"durability": "none"}, ["durability", "received 'none'", "full", "normal"]),
         ({"reorder_s": 0}, ["reorder_s", "received 0"]),
+        ({"deadline_ms": 0}, ["deadline_ms", "received 0"]),
+        ({"deadline_ms": float("inf")}, ["deadline_ms", "received inf", "finite"]),
         ({"on_change": "ignore"}, ["on_change", "'quarantine'", "'segment'"]),
         ({"worker": 2}, ["no setting worker", "allowed are", "workers"]),
     ],

@@ -10,7 +10,7 @@ from skimage.measure import label
 
 from dipstream.errors import ConfigError
 from dipstream.steps.image import Mask
-from dipstream.steps.segment.split import split
+from dipstream.steps.segment.split import _levels, smoothing_weights, split
 
 EIGHT = np.ones((3, 3), bool)
 MASKS = hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=24))
@@ -111,10 +111,144 @@ def test_the_seeds_are_the_maxima_that_rise_by_h():
     """Counted the slow way: flood the levels one by one and see which peaks merge when."""
     mask = crowd()
     found = split(Mask(mask), h_px=0.5, smooth_px=1.0).count
-    levels = np.where(
-        mask, np.rint(64 * ndi.gaussian_filter(ndi.distance_transform_edt(mask), 1)), -1
+    assert found == _peaks_rising_by(_levels_by_pixel(mask, 1.0), 32)
+
+
+def _levels_by_pixel(mask, sigma):
+    """Take each step of the definition as it stands, for whole planes of one region each."""
+    reach = int(4 * sigma + 0.5)
+    offsets = np.arange(-reach, reach + 1)
+    gaussian = np.exp(-0.5 * (offsets / sigma) ** 2)
+    weights = np.rint(4096 * gaussian / gaussian.sum()).astype(int)
+    weights[reach] += 4096 - weights.sum()
+    regions, n = ndi.label(mask, EIGHT)
+    distance = np.rint(64 * ndi.distance_transform_edt(mask)).astype(int)
+    levels = np.full(mask.shape, -1)
+    for number in range(1, n + 1):
+        smooth = np.where(regions == number, distance, 0)
+        for axis in (0, 1):
+            pads = [(reach, reach) if other == axis else (0, 0) for other in (0, 1)]
+            padded = np.pad(smooth, pads, "symmetric")
+            length = mask.shape[axis]
+            shifted = [padded.take(range(k, k + length), axis) for k in range(2 * reach + 1)]
+            smooth = (np.tensordot(weights, np.array(shifted), 1) + 2048) >> 12
+        levels[regions == number] = smooth[regions == number]
+    return levels
+
+
+@pytest.mark.parametrize("sigma", [0.5, 1.0, 3.0])
+def test_levels_are_those_of_the_definition(sigma):
+    mask = crowd(seed=5)
+    levels = _levels(mask, smoothing_weights(sigma))
+    np.testing.assert_array_equal(levels, np.maximum(_levels_by_pixel(mask, sigma), 0))
+
+
+@pytest.mark.parametrize("h", [0.2, 0.5, 1.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_objects_are_the_peaks_that_rise_by_h(seed, h):
+    """Of crowds that differ: basins may merge in another order, but as many are left."""
+    mask = crowd(seed, n=60)
+    found = split(Mask(mask), h_px=h).count
+    assert found == _peaks_rising_by(_levels_by_pixel(mask, 1.0), round(64 * h))
+
+
+def test_a_neighbour_lends_no_distance():
+    alone = disks((60, 80), (30, 22, 12), (30, 40, 9))
+    beside = alone | disks((60, 80), (35, 63, 12))
+    np.testing.assert_array_equal(
+        split(Mask(alone), smooth_px=4).dense, split(Mask(beside), smooth_px=4).dense * alone
     )
-    assert found == _peaks_rising_by(levels, 32)
+
+
+def test_paths_climb_to_the_highest_neighbour_and_along_level_ground_to_the_first():
+    # Levels 64 at all pixels: a single line leads from each to the one before it.
+    line = np.zeros((3, 9), bool)
+    line[1] = True
+    assert split(Mask(line), smooth_px=0, h_px=1e-9).count == 1
+    # Two blocks that share a waist of depth 1.
+    waist = np.zeros((7, 11), bool)
+    waist[1:6, 1:6] = waist[1:6, 6:] = True
+    waist[[1, 2, 4, 5], 5] = False
+    found = split(Mask(waist), smooth_px=0, h_px=0.4).dense
+    assert found.max() == 2
+    assert found[3, 5] == 1
+    # The lower top, of depth √5 px or 143 levels, rises 79 above it: exactly `h` is enough.
+    assert split(Mask(waist), smooth_px=0, h_px=79 / 64).count == 2
+    assert split(Mask(waist), smooth_px=0, h_px=80 / 64).count == 1
+
+
+NEIGHBOURS = ((-1, 0), (0, -1), (0, 1), (1, 0), (-1, -1), (-1, 1), (1, -1), (1, 1))
+EARLIER = ((-1, 0), (0, -1), (-1, -1), (-1, 1))
+LATER = ((0, 1), (1, 0), (1, -1), (1, 1))
+
+
+def split_pixel_by_pixel(levels, h):
+    """Follow each path, then join basins way by way, as steps 3 and 4 are written."""
+    level = {(int(y), int(x)): int(levels[y, x]) for y, x in np.argwhere(levels >= 0)}
+
+    def beside(pixel, steps):
+        found = ((pixel[0] + y, pixel[1] + x) for y, x in steps)
+        return [other for other in found if other in level]
+
+    def up(pixel):
+        around = beside(pixel, NEIGHBOURS)
+        highest = max((level[other] for other in around), default=-1)
+        if highest > level[pixel]:
+            return next(other for other in around if level[other] == highest)
+        equal = (other for other in beside(pixel, EARLIER) if level[other] == level[pixel])
+        return next(equal, None)
+
+    group = {}
+    for pixel in level:
+        top = pixel
+        while (above := up(top)) is not None:
+            top = above
+        group[pixel] = top
+    ways = [(p, q) for p in level for q in beside(p, LATER) if group[p] != group[q]]
+    for p, q in sorted(ways, key=lambda way: -min(level[way[0]], level[way[1]])):
+        low, high = sorted((group[p], group[q]), key=level.__getitem__)
+        if level[low] - min(level[p], level[q]) < h:
+            group = {pixel: high if top == low else top for pixel, top in group.items()}
+    number = {top: i for i, top in enumerate(dict.fromkeys(group.values()), 1)}
+    labels = np.zeros(levels.shape, int)
+    for pixel, top in group.items():
+        labels[pixel] = number[top]
+    return labels
+
+
+@pytest.mark.parametrize(
+    ("rows", "smooth_px", "h_px"),
+    [
+        ("#.## ##.# #.## ....", 0.0, 0.1),
+        (".#### .##.# ##### .#.#. .#.#. .#... ##..# ..#..", 0.0, 0.1),
+        ("### ### #.# .#. .##", 0.0, 0.1),
+        ("..#####.# ###.#.### ########.", 0.0, 0.4),
+        (".#### ##### ##### ###.# ####.", 0.5, 0.5),
+        ("### ### #.#", 0.5, 0.1),
+        ("#######..# ########## ##.#######", 0.0, 0.1),
+        ("#.### ##### ###.#", 0.0, 0.4),
+        ("##.## ##### #####", 0.0, 0.5),
+        ("#.#. ..#. ###. #### #.#. .#.# #.## ##.#", 0.0, 0.1),
+        ("#.## ##.# .###", 0.0, 0.4),
+        ("#..#.#.# .##.#.## ..######", 0.0, 0.1),
+    ],
+)
+def test_where_neighbours_are_equal_their_order_decides(rows, smooth_px, h_px):
+    """Each of these comes out otherwise if two of the directions change places."""
+    mask = np.array([[pixel == "#" for pixel in row] for row in rows.split()])
+    found = split(Mask(mask), smooth_px=smooth_px, h_px=h_px).dense
+    levels = _levels(mask, smoothing_weights(smooth_px))
+    wanted = split_pixel_by_pixel(np.where(mask, levels, -1), round(64 * h_px))
+    np.testing.assert_array_equal(found, wanted)
+
+
+@given(mask=MASKS, smooth_px=st.sampled_from([0.0, 0.5, 1.0]), h_px=st.sampled_from([0.1, 0.4, 1]))
+@settings(deadline=None, max_examples=40)
+def test_objects_are_those_of_the_definition(mask, smooth_px, h_px):
+    found = split(Mask(mask), smooth_px=smooth_px, h_px=h_px).dense
+    if not mask.all():
+        levels = np.where(mask, _levels(mask, smoothing_weights(smooth_px)), -1)
+        np.testing.assert_array_equal(found, split_pixel_by_pixel(levels, round(64 * h_px)))
 
 
 def _peaks_rising_by(levels, h):

@@ -1,12 +1,20 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
 from dipstream.steps.track.divisions import find_divisions
 
 
+def divisions(*arguments: Any, gate_px: float) -> list[tuple[int, int]]:
+    mothers, daughters = find_divisions(*arguments, gate_px)
+    assert mothers.dtype == daughters.dtype == np.int64
+    return list(zip(mothers.tolist(), daughters.tolist(), strict=True))
+
+
 def found(mother: float, linked: float, new: float, distance_px: float = 6.0) -> bool:
     """Return whether a mother at 0 divides into an object at −2 and a new one."""
-    return find_divisions(
+    return divisions(
         (np.zeros((1, 2)), np.array([mother])),
         (np.array([[0, -2.0], [0, distance_px]]), np.array([linked, new])),
         np.array([0]), np.array([1]), gate_px=10.0,
@@ -35,15 +43,16 @@ def test_unknown_areas_never_divide() -> None:
 def test_each_mother_and_daughter_once_the_most_even_pair_first() -> None:
     mothers = np.array([[0.0, 0.0], [0.0, 12.0]])
     objects = np.array([[0.0, -4.0], [0.0, 14.0], [0.0, 6.0], [0.0, 5.0]])
-    divisions = find_divisions(
+    pairs = divisions(
         (mothers, np.full(2, 100.0)), (objects, np.full(4, 50.0)),
         np.array([0, 1]), np.array([2, 3]), gate_px=8.0,
     )  # fmt: skip
-    assert divisions == [(0, 3), (1, 2)]
+    assert pairs == [(0, 3), (1, 2)]
 
 
 def test_nothing_new() -> None:
     none = np.empty(0, np.int64)
     one = (np.zeros((1, 2)), np.ones(1))
-    assert find_divisions(one, one, np.array([0]), none, 5.0) == []
-    assert find_divisions((np.empty((0, 2)), np.empty(0)), one, none, np.array([0]), 5.0) == []
+    assert divisions(one, one, np.array([0]), none, gate_px=5.0) == []
+    nobody = (np.empty((0, 2)), np.empty(0))
+    assert divisions(nobody, one, none, np.array([0]), gate_px=5.0) == []

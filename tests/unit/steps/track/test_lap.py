@@ -45,13 +45,13 @@ def test_starts_are_numbered_from_the_first_free_number_by_label() -> None:
     _, links = lap(None, at(0, (5, 5), (9, 50), free=17))
     assert links.track_ids.tolist() == [17, 18]
     assert links.track_ids.dtype == np.int64
-    assert links.events == (TrackEvent("start", 17, 1), TrackEvent("start", 18, 2))
+    assert tuple(links.events) == (TrackEvent("start", 17, 1), TrackEvent("start", 18, 2))
 
 
 def test_links_say_how_far_objects_moved() -> None:
     _, second = follow(at(0, (5, 5), (40, 40)), at(1, (40, 41), (8, 9)))
     assert second.track_ids.tolist() == [2, 1]
-    assert second.events == (
+    assert tuple(second.events) == (
         TrackEvent("link", 2, 1, distance_px=1.0),
         TrackEvent("link", 1, 2, distance_px=5.0),
     )
@@ -81,7 +81,7 @@ def test_gaps(max_gap: int, missed: int, dropped: bool) -> None:
         assert events == [TrackEvent("end", 1), TrackEvent("start", 2, 1)]
         # given up in the set that shows it
         shown = 1 if dropped else max_gap + 1
-        assert found[shown].events[0] == TrackEvent("end", 1)
+        assert next(iter(found[shown].events)) == TrackEvent("end", 1)
 
 
 def test_a_track_ends_once() -> None:
@@ -93,7 +93,7 @@ def test_a_track_ends_once() -> None:
 
 def test_no_objects() -> None:
     state, links = lap(None, at(0))
-    assert (len(links.track_ids), links.events) == (0, ())
+    assert (len(links.track_ids), len(links.events)) == (0, 0)
     again, _ = lap(state, at(1))
     assert again is state
 
@@ -107,7 +107,7 @@ DIVIDING = (
 def test_a_division_ends_the_mother_and_starts_two_tracks() -> None:
     _, second = follow(*DIVIDING)
     assert second.track_ids.tolist() == [3, 4, 2]
-    assert second.events == (
+    assert tuple(second.events) == (
         TrackEvent("end", 1),
         TrackEvent("division", 3, 1, parent_id=1),
         TrackEvent("division", 4, 2, parent_id=1),
@@ -166,7 +166,7 @@ def test_a_saved_state_goes_on_identically(divisions: bool | None) -> None:
         objects = Objects(one.set_id, one.t, one.y_px, one.x_px, one.features, None, free)
         state, links = lap(state, objects, divisions=divisions)
         restored, again = lap(restored, objects, divisions=divisions)
-        assert again.events == links.events
+        assert list(again.events) == list(links.events)
         assert again.track_ids.tolist() == links.track_ids.tolist()
         free = int(links.track_ids.max()) + 1 if (links.track_ids >= free).any() else free
         buffer = io.BytesIO()

@@ -1,0 +1,137 @@
+"""A long run in a process of its own, whose memory is watched.
+
+``python -m benchmarks.long_line --side 512 --nuclei 60 --frames 20000`` prints one JSON object.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from array import array
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import dipstream as ds
+from benchmarks.fields import generated_field, moving
+from benchmarks.optional import optional
+from benchmarks.pipelines import plan_for, scratch
+from benchmarks.player import Player
+from dipstream.run import Result
+from dipstream.service import LiveRun
+
+__all__ = ["growth_mb_per_10000", "long_line"]
+
+_SAMPLE_S = 0.1
+_POINTS = 400
+_WAITING = 8
+
+
+def long_line(side: int, nuclei: int, frames: int, leak_every: int = 0) -> dict[str, Any]:
+    """Run frames through the whole line in a child process; return what it prints.
+
+    Parameters
+    ----------
+    side, nuclei, frames
+        Size of the frames, objects in each, and how many there are.
+    leak_every
+        Keep one frame in so many for ever, to see that it is noticed; 0 for none.
+    """
+    given = {"side": side, "nuclei": nuclei, "frames": frames, "leak-every": leak_every}
+    flags = [f"--{name}={value}" for name, value in given.items()]
+    done = subprocess.run(  # noqa: S603 - our own module, our own numbers
+        [sys.executable, "-m", __name__, *flags],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        cwd=Path(__file__).parent.parent,
+    )
+    if done.returncode:
+        raise RuntimeError(f"the long run failed:\n{done.stderr}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def growth_mb_per_10000(committed: Sequence[float], resident_mb: Sequence[float]) -> float | None:
+    """Return the slope of the memory over the frames, after the first tenth of them.
+
+    None: the run was so short that its memory was never seen twice.
+
+    The median of the slopes between all pairs of points (Sen, J. Am. Stat. Assoc. 63 (1968)
+    1379): a buffer that comes and goes does not tilt it.
+
+    Parameters
+    ----------
+    committed, resident_mb
+        Image sets in the table and resident memory, sampled along the run.
+    """
+    n, memory = np.asarray(committed, float), np.asarray(resident_mb, float)
+    steady = n >= n[-1] / 10
+    n, memory = n[steady], memory[steady]
+    chosen = np.unique(np.linspace(0, len(n) - 1, _POINTS).astype(int))
+    n, memory = n[chosen], memory[chosen]
+    first, second = np.triu_indices(len(n), 1)
+    apart = n[second] > n[first]
+    if not apart.any():
+        return None
+    first, second = first[apart], second[apart]
+    return float(np.median((memory[second] - memory[first]) / (n[second] - n[first]))) * 1e4
+
+
+def _watch(run: LiveRun, player: Player) -> tuple[Sequence[float], Sequence[float]]:
+    """Wait for the end of a run; return what was committed and resident while frames came.
+
+    What watches must hardly grow itself: two numbers a point; all else is in the run's table.
+    """
+    process = optional("psutil").Process()
+    committed, resident_mb = array("d", [0]), array("d", [process.memory_info().rss / 1e6])
+    while not run.poll(_SAMPLE_S):
+        if not player.ended:
+            committed.append(run.status().image_sets)
+            resident_mb.append(process.memory_info().rss / 1e6)
+    return committed, resident_mb
+
+
+def main() -> None:
+    """Run, and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("side", "nuclei", "frames", "leak-every"):
+        parser.add_argument(f"--{name}", type=int, default=0)
+    given = parser.parse_args()
+    print(json.dumps(_run(given), allow_nan=False))
+
+
+def _run(given: argparse.Namespace) -> dict[str, Any]:
+    field = generated_field(given.side, given.nuclei)
+    player = Player(moving(field), frames=given.frames, fresh=True)
+    kept = []
+
+    def leak(result: Result) -> None:
+        if given.leak_every and result.t % given.leak_every == 0:
+            kept.append(result.image_set)
+
+    queue_mb = _WAITING * next(iter(field.planes.values())).nbytes / 1e6
+    with scratch() as folder:
+        settings: dict[str, Any] = {
+            "home": folder,
+            "workers": 2,
+            "queue_mb": queue_mb,
+            "mailbox": False,
+        }
+        with ds.start(player, plan_for(field, folder), subscribers=[leak], **settings) as run:
+            committed, resident_mb = _watch(run, player)
+            summary = run.summary()
+        seqs = run.frames()["seq"].tolist()
+    return {
+        **summary,
+        "in_order": seqs == list(range(summary["received"])),
+        "peak_mb": max(resident_mb),
+        "resident_mb": float(np.median(resident_mb)),
+        "growth_mb_per_10000": growth_mb_per_10000(committed, resident_mb),
+    }
+
+
+if __name__ == "__main__":
+    main()
