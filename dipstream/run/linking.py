@@ -91,15 +91,17 @@ class Linker:
 
     def _remember(self, linked: Linked, key: SetKey, free: int) -> None:
         place, segment = key.place, key.segment
-        self._next_track_id = free
+        first_new, self._next_track_id = self._next_track_id, free
         self._until[place] = key.t
         for at, state in linked.states.items():
             self._cells[at] = StateCell(state, segment)
         for kind, events in linked.events.items():
             live = self._live_tracks.get((kind, place), np.empty(0, np.int64))
-            named = np.union1d(live, events.track_id)
-            ended = np.unique(events.track_id[events.ended])
-            self._live_tracks[kind, place] = np.setdiff1d(named, ended, assume_unique=True)
+            # A number that is not new is known already: few are, so that little is sorted.
+            new = np.unique(events.track_id[events.track_id >= first_new])
+            ended = events.track_id[events.ended]
+            named = np.concatenate([live, new])
+            self._live_tracks[kind, place] = named[~np.isin(named, ended)] if len(ended) else named
 
 
 def _checked(kind: str, state: State, links: Links, n: int) -> TrackEvents:
