@@ -25,7 +25,8 @@ from dipstream.service import LiveRun
 __all__ = ["growth_mb_per_10000", "long_line"]
 
 _SAMPLE_S = 0.1
-_POINTS = 400
+_WINDOWS = 400
+_LEAST_SAMPLES = 4
 _WAITING = 8
 
 
@@ -60,7 +61,7 @@ def growth_mb_per_10000(committed: Sequence[float], resident_mb: Sequence[float]
     None: the run was so short that its memory was never seen twice.
 
     The median of the slopes between all pairs of points (Sen, J. Am. Stat. Assoc. 63 (1968)
-    1379): a buffer that comes and goes does not tilt it.
+    1379), each the least of some samples: frames that wait, and buffers, come and go.
 
     Parameters
     ----------
@@ -70,8 +71,9 @@ def growth_mb_per_10000(committed: Sequence[float], resident_mb: Sequence[float]
     n, memory = np.asarray(committed, float), np.asarray(resident_mb, float)
     steady = n >= n[-1] / 10
     n, memory = n[steady], memory[steady]
-    chosen = np.unique(np.linspace(0, len(n) - 1, _POINTS).astype(int))
-    n, memory = n[chosen], memory[chosen]
+    windows = np.array_split(np.arange(len(n)), max(2, min(_WINDOWS, len(n) // _LEAST_SAMPLES)))
+    lowest = np.array([window[np.argmin(memory[window])] for window in windows if len(window)])
+    n, memory = n[lowest], memory[lowest]
     first, second = np.triu_indices(len(n), 1)
     apart = n[second] > n[first]
     if not apart.any():

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dipstream.compiled import compiled
-from dipstream.kernels.runs import LabelledRuns, Runs
+from dipstream.kernels.runs import LabelledRuns, Runs, chosen_runs
 
 __all__ = ["at_border", "keep_labels", "keep_runs", "renumbered"]
 
@@ -16,10 +16,7 @@ Ints = npt.NDArray[np.int32]
 
 def keep_runs(runs: Runs, part: Ints, keep: Flags) -> Runs:
     """Return the runs of those parts that stay; `part` is that of each run."""
-    row = np.zeros_like(runs.row)
-    chosen = keep[part]
-    np.cumsum(_count(runs.row, chosen), out=row[1:])
-    return Runs(runs.shape, row, runs.start[chosen], runs.stop[chosen])
+    return chosen_runs(runs, keep[part])
 
 
 def keep_labels(labelled: LabelledRuns, part: Ints, keep: Flags) -> LabelledRuns:
@@ -42,15 +39,6 @@ def at_border(runs: Runs, part: Ints, n: int, buffer: int) -> Flags:
     touching = np.zeros(n, np.bool_)
     _touch(runs.row, runs.start, runs.stop, part, buffer, runs.shape[1], touching)
     return touching
-
-
-@compiled
-def _count(row: Any, chosen: Any) -> Any:
-    counts = np.zeros(row.size - 1, np.int32)
-    for y in range(row.size - 1):
-        for i in range(row[y], row[y + 1]):
-            counts[y] += chosen[i]
-    return counts
 
 
 @compiled

@@ -10,7 +10,7 @@ from dipstream.kernels.linear import as_input
 from dipstream.kernels.runs import Runs
 from dipstream.kernels.workspace import workspace
 
-__all__ = ["chosen_runs", "heights_of_runs", "percentile_of_regions", "runs_above_levels"]
+__all__ = ["heights_of_runs", "percentile_of_regions", "runs_above_levels"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -24,13 +24,6 @@ def heights_of_runs(pixels: npt.NDArray[Any], runs: Runs, level: float) -> Float
     heights = np.empty(len(runs))
     _add_heights(as_input(pixels), runs.row, runs.start, runs.stop, level, heights)
     return heights
-
-
-def chosen_runs(runs: Runs, chosen: npt.NDArray[np.bool_]) -> Runs:
-    """Return the runs that are chosen; `chosen` is bool (runs)."""
-    before = np.zeros(len(runs) + 1, np.int32)
-    np.cumsum(chosen, out=before[1:])
-    return Runs(runs.shape, before[runs.row], runs.start[chosen], runs.stop[chosen])
 
 
 def percentile_of_regions(

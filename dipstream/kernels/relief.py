@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dipstream.compiled import compiled
+from dipstream.kernels.border import reflected
 from dipstream.kernels.distance import DEEPEST
 from dipstream.kernels.patches import Patch
 from dipstream.kernels.pixel_lanes import PIXELS, rounded_sums
@@ -145,18 +146,9 @@ def _find_rows(y: Any, patch: Patch, rows: Any) -> None:
     """Set where the rows above and below begin in the patch, or −1 for those outside."""
     for k in range(rows.shape[1]):
         for side in range(2):
-            other = _reflected(y - k if side == 0 else y + k, patch.height)
+            other = reflected(y - k if side == 0 else y + k, patch.height)
             inside = patch.y0 <= other < patch.y1
             rows[side, k] = patch.origin + other * patch.stride + patch.x0 if inside else -1
-
-
-@compiled
-def _reflected(i: Any, n: Any) -> Any:
-    """Mirror an index at the edges of 0 … n − 1 (d c b a | a b c d | d c b a)."""
-    if 0 <= i < n:
-        return i
-    i %= 2 * n
-    return i if i < n else 2 * n - 1 - i
 
 
 @compiled
@@ -165,7 +157,7 @@ def _mirror(line: Any, first: int, width: int) -> None:
     for i in range(line.size):
         x = first + i
         if x < 0 or x >= width:
-            line[i] = line[_reflected(x, width) - first]
+            line[i] = line[reflected(x, width) - first]
 
 
 @compiled

@@ -13,6 +13,7 @@ from dipstream.kernels.linear import as_input
 __all__ = [
     "LabelledRuns",
     "Runs",
+    "chosen_runs",
     "labels_of_runs",
     "mask_of_runs",
     "runs_of_labels",
@@ -69,6 +70,13 @@ class LabelledRuns:
 
     def __len__(self) -> int:
         return len(self.label)
+
+
+def chosen_runs(runs: Runs, chosen: npt.NDArray[np.bool_]) -> Runs:
+    """Return the runs that are chosen; `chosen` is bool (runs)."""
+    before = np.zeros(len(runs) + 1, np.int32)
+    np.cumsum(chosen, out=before[1:])
+    return Runs(runs.shape, before[runs.row], runs.start[chosen], runs.stop[chosen])
 
 
 def runs_of_mask(mask: npt.NDArray[np.bool_]) -> Runs:

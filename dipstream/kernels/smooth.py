@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dipstream.compiled import compiled
+from dipstream.kernels.border import reflected
 from dipstream.kernels.correction import correct_row, inputs_of
 from dipstream.kernels.exposure import is_uniform
 from dipstream.kernels.lanes import LANES, OUTPUTS, copy_and_extremes, transpose, weighted_sums
@@ -203,13 +204,7 @@ def _fill_ring(
         row[width:] = 0
     filled[0] = min(bottom, height)
     for i in range(where.size):
-        where[i] = _mirrored(top + i, height) % slots * stride
-
-
-@compiled
-def _mirrored(i: Any, n: Any) -> Any:
-    i %= 2 * n
-    return i if i < n else 2 * n - 1 - i
+        where[i] = reflected(top + i, height) % slots * stride
 
 
 @compiled
@@ -219,6 +214,6 @@ def _mirror(along: Any, radius: Any, width: Any) -> None:
         first, n = (0, radius) if side == 0 else (radius + width, along.size // BAND)
         n = n - first if side == 1 else n
         for i in range(first, first + n):
-            j = radius + _mirrored(i - radius, width)
+            j = radius + reflected(i - radius, width)
             for k in range(BAND):
                 along[i * BAND + k] = along[j * BAND + k]

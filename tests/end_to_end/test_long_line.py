@@ -1,6 +1,6 @@
 """Thousands of frames from memory through the whole line: the memory stays flat, counters add up.
 
-`DIPSTREAM_LONG_LINE` is how many frames of 512² and of 2048², 20000,2000 in the campaign; by
+`DIPSTREAM_LONG_LINE` is how many frames of 512² and of 2048², 20000,8000 in the campaign; by
 default they are some seconds' worth each.
 """
 

@@ -11,7 +11,6 @@ import numpy.typing as npt
 from dipstream.errors import StepError
 from dipstream.kernels.components import components
 from dipstream.kernels.contrast import (
-    chosen_runs,
     heights_of_runs,
     percentile_of_regions,
     runs_above_levels,
@@ -31,7 +30,7 @@ from dipstream.kernels.order_statistics import (
     percentile_of_histogram,
     percentile_of_lags,
 )
-from dipstream.kernels.runs import Runs
+from dipstream.kernels.runs import Runs, chosen_runs
 from dipstream.kernels.smooth import smooth
 from dipstream.kernels.workspace import workspace
 from dipstream.steps.fast.smooth import gaussian as smoothed_image

@@ -8,14 +8,13 @@ from scipy import ndimage as ndi
 
 from dipstream.kernels.components import components
 from dipstream.kernels.contrast import (
-    chosen_runs,
     heights_of_runs,
     percentile_of_regions,
     runs_above_levels,
 )
 from dipstream.kernels.foreground import runs_above, runs_above_surface
 from dipstream.kernels.parallel import threads_inside_a_frame
-from dipstream.kernels.runs import mask_of_runs, runs_of_mask
+from dipstream.kernels.runs import chosen_runs, mask_of_runs, runs_of_mask
 
 DTYPES = [np.float32, np.uint8, np.uint16]
 WIDTHS = [1, 2, 31, 63, 64, 65, 127, 128, 129, 200]
