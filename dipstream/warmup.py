@@ -93,7 +93,8 @@ def _plans(folder: Path) -> Iterator[Plan]:
         path = folder / f"{method}.yaml"
         path.write_text(_FLAT.replace("METHOD", method), encoding="utf-8")
         yield open_plan(path)
-        path.write_text(path.read_text(encoding="utf-8").replace(", flat: flat.tif", ""))
+        plain = _FLAT.replace("METHOD", method).replace(", flat: flat.tif", "")
+        path.write_text(plain, encoding="utf-8")
         yield open_plan(path)
     for preset in ("nuclei", "cells", "spots"):
         yield open_plan(preset)
