@@ -16,13 +16,14 @@ from typing import Any, Self
 import pandas as pd
 
 from dipstream.errors import ConfigError, DipstreamError
+from dipstream.opening import open_run
 from dipstream.pipeline import Plan, open_plan
 from dipstream.run import Accounting, Engine, Result, Status
 from dipstream.settings import RunSettings, load_settings
 from dipstream.simulate import simulated_frames
 from dipstream.source import Source
 from dipstream.sources import open_source
-from dipstream.store import RunFolder, RunLock, RunReader, RunRecord, find_run, list_runs, new_run
+from dipstream.store import RunFolder, RunLock, RunReader, RunRecord, list_runs, new_run
 from dipstream.truth import TrueSet
 from dipstream.warmup import ensure_warm
 
@@ -34,24 +35,6 @@ _LIBRARIES = (
 )  # fmt: skip
 _IDENTITY = ("pattern", "channels", "pixel_um", "bit_depth")
 _MAILBOX_BYTES = 256_000_000
-
-
-def open_run(run: str | Path = "latest", *, home: Path | None = None) -> RunReader:
-    """Return a run, finished or still growing, in this process or another.
-
-    Parameters
-    ----------
-    run
-        Id, folder or ``latest``.
-    home
-        Where runs are kept; default as in the settings.
-
-    Raises
-    ------
-    StoreError
-        If there is no such run.
-    """
-    return RunReader(find_run(load_settings(home=home).home, run))
 
 
 def start(

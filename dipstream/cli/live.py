@@ -1,21 +1,17 @@
 """Follows a run on a terminal, or in plain lines, and reports how it ended."""
 
 import json
-import signal
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import typer
 from rich.console import Console
 from rich.live import Live
 
+from dipstream.cli.interrupts import interrupts
 from dipstream.cli.live_score import LiveScore
 from dipstream.cli.view import plain_line, report, view
 from dipstream.pipeline import open_plan
@@ -24,7 +20,7 @@ from dipstream.service import LiveRun, start
 from dipstream.settings import load_settings
 from dipstream.warmup import ensure_warm
 
-__all__ = ["Request", "follow", "interrupts"]
+__all__ = ["Request", "follow"]
 
 _PLAIN_EVERY_S = 2.0
 _SCORE_BUDGET_S = 0.05
@@ -126,33 +122,3 @@ def _until_end(run: LiveRun, interrupted: Callable[[], int], every_s: float) -> 
             else:
                 run.abort("interrupted twice")
         yield run.status()
-
-
-@contextmanager
-def interrupts() -> Iterator[Callable[[], int]]:
-    """Count Ctrl-C and the polite kill instead of dying of them; the third one is obeyed."""
-    count = 0
-    before: dict[int, Any] = {}
-
-    def count_up(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        nonlocal count
-        count += 1
-        if count == 2:  # whatever happens now, a third one of any kind ends the process
-            for kind in before:
-                signal.signal(kind, signal.SIG_DFL)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: count
-        return
-    names = ["SIGINT", "SIGTERM", "SIGBREAK" if sys.platform == "win32" else "SIGHUP"]
-    for name in names:
-        number = getattr(signal, name)
-        if name == "SIGHUP" and signal.getsignal(number) == signal.SIG_IGN:
-            continue  # `nohup dipstream watch` outlives its terminal
-        before[number] = signal.signal(number, count_up)
-    try:
-        yield lambda: count
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from dipstream.cli.live import interrupts
+from dipstream.cli.interrupts import interrupts
 from dipstream.cli.score_words import f1_words, iou_words, link_words
 from dipstream.cli.view import counted
+from dipstream.opening import open_run
 from dipstream.score import RunScore, truth_of
-from dipstream.service import open_run
 from dipstream.truth import Score
 
 __all__ = ["show_score"]

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from dipstream.cli.live import interrupts
+from dipstream.cli.interrupts import interrupts
 from dipstream.simulate import SimulationError, simulate
 
 __all__ = ["write_simulation"]

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dipstream.errors import ConfigError, StoreError
-from dipstream.service import open_run
+from dipstream.opening import open_run
 from dipstream.settings import load_settings
 from dipstream.store import (
     RunFolder,

@@ -1,6 +1,6 @@
 """What a run looks like on a terminal, and its report at the end."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
@@ -8,8 +8,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from dipstream.run import Status
-from dipstream.service import LiveRun
+if TYPE_CHECKING:
+    from dipstream.run import Status
+    from dipstream.service import LiveRun
 
 __all__ = ["counted", "plain_line", "report", "view"]
 
@@ -17,7 +18,7 @@ _FAR_BEHIND = 50
 _STATES = ("received", "analysed", "dropped", "quarantined", "late", "pending")
 
 
-def view(run: LiveRun, status: Status, score: str | None) -> RenderableType:
+def view(run: "LiveRun", status: "Status", score: str | None) -> RenderableType:
     """Return the live view: counters, speed, lag, objects, queue, warnings."""
     parts: list[RenderableType] = [_counters(status), _speed(status)]
     if status.expected_frames:
@@ -37,7 +38,7 @@ def view(run: LiveRun, status: Status, score: str | None) -> RenderableType:
     return Panel(Group(*parts), title=title, subtitle="Ctrl-C stops", title_align="left")
 
 
-def _counters(status: Status) -> Table:
+def _counters(status: "Status") -> Table:
     grid = Table.grid(padding=(0, 3))
     counts = status.accounting.frames()
     for _ in _STATES:
@@ -61,7 +62,7 @@ def _progress(done: int, expected: int) -> Table:
     return grid
 
 
-def _speed(status: Status) -> Text:
+def _speed(status: "Status") -> Text:
     lag = "–" if status.lag_ms_p50 is None else f"{status.lag_ms_p50:.0f}/{status.lag_ms_p99:.0f}"
     missing = "" if status.accounting.gap is None else f"  missing {status.accounting.gap}"
     if status.deadline_misses:
@@ -78,7 +79,7 @@ def counted(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
-def plain_line(status: Status) -> str:
+def plain_line(status: "Status") -> str:
     """Return the same in one line, for logs."""
     lag = "" if status.lag_ms_p50 is None else f" lag_ms={status.lag_ms_p50:.0f}"
     counts = " ".join(f"{name}={n}" for name, n in status.accounting.frames().items())

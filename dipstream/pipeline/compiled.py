@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,10 @@ import xxhash
 from dipstream.config import RingConfig, near
 from dipstream.errors import ConfigError, StepError
 from dipstream.frame import Frame, FrameInfo, ImageSet, Pixels, Segment, SetKey
-from dipstream.fusion import Call
 from dipstream.pipeline.analysis import Analysis, FreshStates, Ordered
+from dipstream.pipeline.bound import BoundStep, Segmentation
 from dipstream.pipeline.chain import chain_of, function_of
 from dipstream.pipeline.keys import KEY_COLUMNS, key_values
-from dipstream.registry import Step
 from dipstream.steps.fast import fast
 from dipstream.steps.image import Image, Labels, Mask
 from dipstream.steps.objects import Links, Objects
@@ -25,59 +24,9 @@ from dipstream.steps.segment.split import split
 from dipstream.steps.step import State
 from dipstream.table import Column, RowBatch, Schema
 
-__all__ = ["BoundStep", "Pipeline", "Segmentation"]
+__all__ = ["Pipeline"]
 
 _CORNER = 64
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class BoundStep:
-    """A step with its parameters.
-
-    Attributes
-    ----------
-    key
-        Where it stands in the file, for instance ``correct[1]``: names its state.
-    parameters
-        What the function gets; files are full paths.
-    written
-        The parameters as the canonical form shows them.
-    only
-        For corrections: the channels it is applied to; None for all.
-    """
-
-    step: Step
-    key: str
-    parameters: Mapping[str, Any]
-    written: Mapping[str, Any]
-    only: tuple[str, ...] | None = None
-
-    def __call__(self, *inputs: Any) -> Any:
-        """Call the function with its parameters."""
-        return self.step.function(*inputs, **self.parameters)
-
-    @property
-    def call(self) -> Call:
-        """The function and its parameters."""
-        return self.step.function, dict(self.parameters)
-
-    @property
-    def ordered(self) -> bool:
-        """Whether it carries a state from set to set."""
-        return self.step.mark.kind == "ordered"
-
-    def entry(self) -> dict[str, Any]:
-        """Return the step as it is written in a pipeline file."""
-        return {self.step.name: dict(self.written)}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Segmentation:
-    """How one type of object is found; channel None is the first of the run."""
-
-    kind: str
-    channel: str | None
-    steps: tuple[BoundStep, ...]
 
 
 class Pipeline:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import BaseModel
@@ -20,9 +20,12 @@ from dipstream.config import (
     read_pipeline,
 )
 from dipstream.errors import ConfigError
-from dipstream.pipeline.compiled import BoundStep, Pipeline, Segmentation
+from dipstream.pipeline.bound import BoundStep, Segmentation
 from dipstream.registry import STEP_GROUPS, Step, file_parameters, find_step, list_steps
 from dipstream.steps.image import Image
+
+if TYPE_CHECKING:
+    from dipstream.pipeline.compiled import Pipeline
 
 __all__ = ["Plan", "file_schema", "make_plan", "open_plan"]
 
@@ -54,11 +57,13 @@ class Plan:
         """Return the canonical form as YAML."""
         return yaml.safe_dump(self.canonical, sort_keys=False, allow_unicode=True)
 
-    def compile(self, channels: Sequence[str], *, reference: bool = False) -> Pipeline:
+    def compile(self, channels: Sequence[str], *, reference: bool = False) -> "Pipeline":
         """Return the callable for these channels; raises `ConfigError` for one not there.
 
         With `reference`, without kernels and fused passes: slower, for comparison.
         """
+        from dipstream.pipeline.compiled import Pipeline  # noqa: PLC0415 - with all the kernels
+
         return Pipeline(
             channels=tuple(channels),
             correct=self.correct,

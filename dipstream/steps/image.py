@@ -8,14 +8,16 @@ dense arrays. Views are made once and kept; none of them is ever changed.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from dipstream.kernels import LabelledRuns, Linear, Runs
-from dipstream.kernels.moments import Moments, moments_of_runs
-from dipstream.kernels.runs import labels_of_runs, mask_of_runs, runs_of_labels, runs_of_mask
+# Numba comes with the kernels, and takes longer to import than most commands run: those that only
+# name these types do without. Each view imports what it is made by.
+if TYPE_CHECKING:
+    from dipstream.kernels import LabelledRuns, Linear, Runs
+    from dipstream.kernels.moments import Moments
 
 __all__ = ["Image", "Labels", "Mask"]
 
@@ -69,7 +71,7 @@ class Image(_Plane):
         tells them; None for files.
     """
 
-    data: npt.NDArray[Any] | Linear
+    data: "npt.NDArray[Any] | Linear"
     channel: str = "ch0"
     bit_depth: int | None = None
     offset_dn: float | None = None
@@ -81,15 +83,17 @@ class Image(_Plane):
     @property
     def pixels(self) -> npt.NDArray[Any]:
         """The pixels as an array."""
-        if not isinstance(self.data, Linear):
+        if isinstance(self.data, np.ndarray):
             return self.data
         if "pixels" not in self._views:
             self._views["pixels"] = _read_only(self.data.pixels())
         return cast("npt.NDArray[Any]", self._views["pixels"])
 
     @property
-    def linear(self) -> Linear:
+    def linear(self) -> "Linear":
         """The pixels as a function of raw ones."""
+        from dipstream.kernels import Linear  # noqa: PLC0415
+
         return self.data if isinstance(self.data, Linear) else Linear(self.data)
 
     @property
@@ -99,15 +103,15 @@ class Image(_Plane):
 
     def corner(self, side: int) -> "Image":
         """Return the first rows and columns, at most `side` of each."""
-        if isinstance(self.data, Linear):
-            return self.with_pixels(self.data.corner(side))
-        return self.with_pixels(self.data[..., :side, :side])
+        if isinstance(self.data, np.ndarray):
+            return self.with_pixels(self.data[..., :side, :side])
+        return self.with_pixels(self.data.corner(side))
 
-    def with_pixels(self, pixels: npt.NDArray[Any] | Linear) -> "Image":
+    def with_pixels(self, pixels: "npt.NDArray[Any] | Linear") -> "Image":
         """Return an image of the same channel with other pixels."""
         return replace(self, data=pixels)
 
-    def mask(self, data: npt.NDArray[np.bool_] | Runs) -> "Mask":
+    def mask(self, data: "npt.NDArray[np.bool_] | Runs") -> "Mask":
         """Return a mask of this image."""
         return Mask(data, pixel_um=self.pixel_um, estimates=self.estimates)
 
@@ -116,31 +120,35 @@ class Image(_Plane):
 class Mask(_Plane):
     """Foreground: bool (y, x), or runs."""
 
-    data: npt.NDArray[np.bool_] | Runs
+    data: "npt.NDArray[np.bool_] | Runs"
 
     @property
     def dense(self) -> npt.NDArray[np.bool_]:
         """Bool (y, x)."""
-        if not isinstance(self.data, Runs):
+        if isinstance(self.data, np.ndarray):
             return self.data
         if "dense" not in self._views:
+            from dipstream.kernels.runs import mask_of_runs  # noqa: PLC0415
+
             self._views["dense"] = _read_only(mask_of_runs(self.data))
         return cast("npt.NDArray[np.bool_]", self._views["dense"])
 
     @property
-    def runs(self) -> Runs:
+    def runs(self) -> "Runs":
         """Runs of foreground."""
-        if isinstance(self.data, Runs):
+        if not isinstance(self.data, np.ndarray):
             return self.data
         if "runs" not in self._views:
+            from dipstream.kernels.runs import runs_of_mask  # noqa: PLC0415
+
             self._views["runs"] = runs_of_mask(self.data)
         return cast("Runs", self._views["runs"])
 
-    def with_data(self, data: npt.NDArray[np.bool_] | Runs) -> "Mask":
+    def with_data(self, data: "npt.NDArray[np.bool_] | Runs") -> "Mask":
         """Return a mask with other pixels."""
         return replace(self, data=data)
 
-    def labels(self, data: npt.NDArray[np.int32] | LabelledRuns) -> "Labels":
+    def labels(self, data: "npt.NDArray[np.int32] | LabelledRuns") -> "Labels":
         """Return labels of this mask."""
         return Labels(data, pixel_um=self.pixel_um, estimates=self.estimates)
 
@@ -153,39 +161,45 @@ class Labels(_Plane):
     rings keep the numbers of what they lie around, so that some may be missing.
     """
 
-    data: npt.NDArray[np.int32] | LabelledRuns
+    data: "npt.NDArray[np.int32] | LabelledRuns"
 
     @property
     def dense(self) -> npt.NDArray[np.int32]:
         """int32 (y, x), 0 = background."""
-        if not isinstance(self.data, LabelledRuns):
+        if isinstance(self.data, np.ndarray):
             return self.data
         if "dense" not in self._views:
+            from dipstream.kernels.runs import labels_of_runs  # noqa: PLC0415
+
             self._views["dense"] = _read_only(labels_of_runs(self.data))
         return cast("npt.NDArray[np.int32]", self._views["dense"])
 
     @property
-    def runs(self) -> LabelledRuns:
+    def runs(self) -> "LabelledRuns":
         """Runs of objects."""
-        if isinstance(self.data, LabelledRuns):
+        if not isinstance(self.data, np.ndarray):
             return self.data
         if "runs" not in self._views:
+            from dipstream.kernels.runs import runs_of_labels  # noqa: PLC0415
+
             self._views["runs"] = runs_of_labels(self.data)
         return cast("LabelledRuns", self._views["runs"])
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Rows and columns."""
-        return self.data.runs.shape if isinstance(self.data, LabelledRuns) else self.data.shape
+        return self.data.shape if isinstance(self.data, np.ndarray) else self.data.runs.shape
 
     @property
-    def moments(self) -> Moments:
+    def moments(self) -> "Moments":
         """Area, box and sums of coordinates of each object."""
         if "moments" not in self._views:
+            from dipstream.kernels.moments import moments_of_runs  # noqa: PLC0415
+
             self._views["moments"] = moments_of_runs(self.runs)
         return cast("Moments", self._views["moments"])
 
-    def with_data(self, data: npt.NDArray[np.int32] | LabelledRuns) -> "Labels":
+    def with_data(self, data: "npt.NDArray[np.int32] | LabelledRuns") -> "Labels":
         """Return labels with other pixels."""
         return replace(self, data=data)
 

@@ -6,7 +6,6 @@ from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
 
 from dipstream.errors import DipstreamError
 from dipstream.truth.edge import circles_cut, labels_cut
@@ -161,6 +160,8 @@ def _by_radius(true: TrueSet, found: FoundSet) -> Integers:
     known = np.isfinite(true.y_px)
     if not known.any() or not found.count:
         return np.empty((0, 2), np.int64)
+    from scipy.spatial import cKDTree  # noqa: PLC0415 - slow, and only needed with truth
+
     tree = cKDTree(np.stack([found.y_px, found.x_px], axis=1))
     rows = np.flatnonzero(known)
     radius_px = np.sqrt(true.area_px[rows] / np.pi)

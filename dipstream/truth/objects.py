@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from dipstream.truth.overlap import LabelImage, Overlap, overlap
 
@@ -93,6 +92,8 @@ def _match(shared: Overlap, least: float) -> ObjectMatch:
     values = np.zeros_like(gain)
     gain[row, column] = 1 + iou[enough] / (2 * max(1, min(gain.shape)))
     values[row, column] = iou[enough]
+    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 - slow, and rarely needed
+
     i, j = linear_sum_assignment(gain, maximize=True)
     made = gain[i, j] > 0
     pairs = tuple(

@@ -18,17 +18,53 @@ PAGE = Path(__file__).parents[2] / "docs" / "command-line.md"
 SMALL = "sim:?n=8&width=128&height=128&fps=0"
 
 
-def test_help_imports_nothing_heavy(cli) -> None:
+@pytest.mark.parametrize(
+    ("command", "without"),
+    [
+        ("--help", {"numba", "numpy", "pandas", "pyarrow", "scipy", "skimage"}),
+        ("runs", {"numba", "scipy", "skimage"}),
+        ("pipeline show", {"numba", "pandas", "pyarrow"}),
+        ("steps", {"numba", "pandas", "pyarrow"}),
+        ("drivers", {"pandas", "pyarrow", "skimage"}),
+    ],
+)
+def test_a_command_imports_nothing_heavy_that_it_does_not_need(
+    cli, command: str, without: set[str]
+) -> None:
     code = (
-        "import sys; from dipstream.cli import main; sys.argv = ['dipstream', '--help']\n"
+        "import sys; from dipstream.cli import main\n"
+        f"sys.argv = ['dipstream', *{command.split()}]\n"
         "try: main()\nexcept SystemExit: pass\n"
-        "heavy = {'numpy', 'pandas', 'scipy', 'skimage', 'pyarrow'} & set(sys.modules)\n"
+        f"heavy = {without} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], env=cli.environment(), capture_output=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["pipeline", "schema"],
+        ["pipeline", "show", "none.yaml"],
+        ["runs", "--json"],
+        ["runs", "snapshot", "latest", "copy.db"],
+        ["table", "--none"],
+        ["watch", "nowhere", "--json"],
+    ],
+)
+def test_a_forked_command_answers_as_one_that_begins_at_the_beginning(
+    cli, arguments: list[str], tmp_path: Path
+) -> None:
+    assert cli(*arguments, cwd=tmp_path) == cli.fresh(*arguments, cwd=tmp_path)
+
+
+def test_the_warm_up_finds_everything_compiled(cli) -> None:
+    answer = cli.fresh("warmup", "--json")
+    assert answer.code == 0, answer.stderr
+    assert answer.json["seconds"] > 0
 
 
 def test_the_keys_of_the_summary_are_those_documented(cli) -> None:
@@ -80,7 +116,9 @@ def test_ctrl_c_finishes_what_was_admitted(cli, tmp_path: Path) -> None:
     process = cli.start("run", "sim:?n=8&width=128&height=128&fps=20", "--json")
     assert process.stderr is not None
     process.stderr.readline()
-    time.sleep(2)
+    end = time.monotonic() + 30
+    while not ds.open_run().accounting().get("analysed") and time.monotonic() < end:
+        time.sleep(0.05)
     copy = tmp_path / "copy.db"
     assert cli("runs", "snapshot", "latest", copy).code == 0
     connection = sqlite3.connect(copy)

@@ -4,7 +4,7 @@ import dipstream as ds
 
 
 def test_the_demo_counts_the_simulated_cells(cli) -> None:
-    answer = cli("demo", "--frames", 20, "--headless")
+    answer = cli.fresh("demo", "--frames", 20, "--headless")
     assert answer.code == 0, answer.stderr
     assert "received 20 = analysed 20 + dropped 0" in answer.stdout
     assert "✓" in answer.stdout

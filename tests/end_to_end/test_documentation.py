@@ -2,9 +2,11 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,8 @@ from dipstream.pipeline import make_plan
 
 REPOSITORY = Path(__file__).parents[2]
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+# Beginning with `dipstream`, and nothing that needs a shell.
+PLAIN = re.compile(r"dipstream [^|&;<>$`*]*")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -20,12 +24,11 @@ def _blocks(page: Path) -> list[tuple[str, str]]:
     return BLOCK.findall(page.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_commands_and_programs_of_a_page_run(page: Path, cli, tmp_path: Path) -> None:
-    environment = cli.environment()
+def _run(page: Path, cwd: Path, cli: Any, environment: dict[str, str]) -> None:
+    as_a_reader = page.name == "README.md"  # the commands of the other pages are forked
     scripts = str(Path(sys.executable).parent)
-    environment["PATH"] = scripts + os.pathsep + environment["PATH"]
-    environment.pop("PYTHONWARNINGS")  # a reader has none set
+    readers = {**environment, "PATH": scripts + os.pathsep + environment["PATH"]}
+    del readers["PYTHONWARNINGS"]  # a reader has none set
     for language, code in _blocks(page):
         if language == "bash":
             commands = [(line, True) for line in code.splitlines() if line.strip()]
@@ -34,17 +37,40 @@ def test_the_commands_and_programs_of_a_page_run(page: Path, cli, tmp_path: Path
         else:
             continue
         for command, shell in commands:
+            if shell and not as_a_reader and PLAIN.fullmatch(command):
+                answer = cli(*shlex.split(command)[1:], cwd=cwd, environment=environment)
+                assert answer.code == 0, f"{command}\n{answer.stdout}\n{answer.stderr}"
+                continue
             done = subprocess.run(
                 command,
                 shell=shell,
-                cwd=tmp_path,
-                env=environment,
+                cwd=cwd,
+                env=readers,
                 capture_output=True,
                 encoding="utf-8",
                 check=False,
                 timeout=120,
             )
             assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.fixture(scope="module")
+def runs(two_at_a_time: Any, command_line: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    environment, all_pages = command_line.environment(), tmp_path_factory.mktemp("pages")
+
+    def run(page: Path) -> None:
+        folder = all_pages / page.stem
+        folder.mkdir()
+        _run(page, folder, command_line, {**environment, "DIPSTREAM_HOME": str(folder / "home")})
+
+    return two_at_a_time("test_the_commands_and_programs_of_a_page_run", run)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_commands_and_programs_of_a_page_run(
+    page: Path, runs: Any, request: pytest.FixtureRequest
+) -> None:
+    runs[request.node.callspec.id].result()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

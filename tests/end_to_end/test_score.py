@@ -3,6 +3,7 @@
 import json
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import tifffile
 
 import dipstream as ds
-from dipstream.errors import ConfigError, ReadError
+from dipstream.errors import ConfigError, ReadError, StoreError
 from dipstream.score import RunScore, truth_of
 from dipstream.service import LiveRun
 
@@ -181,11 +182,23 @@ def test_the_score_of_a_stack_is_that_of_its_middle_plane(home: Path, tmp_path: 
     assert score.f1 > 0.9
 
 
+def wait_for_objects() -> None:
+    """Until the table of the run has its first: before, there is nothing to score."""
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        with suppress(StoreError):
+            if len(ds.open_run().objects()):
+                return
+        time.sleep(0.05)
+    raise AssertionError("the run has written no objects")
+
+
 def test_it_follows_a_run_to_its_end(cli: Any) -> None:
     source = SMALL.replace("fps=0", "fps=8")
     process = cli.start("run", source, "--frames", 24, "--save-labels", "--json")
     assert process.stderr is not None
     process.stderr.readline()
+    wait_for_objects()
     scoring = cli.start("score", "--json")
     stdout, stderr = scoring.communicate(timeout=120)
     assert scoring.returncode == 0, stderr
@@ -198,7 +211,7 @@ def test_ctrl_c_ends_the_following_but_not_the_run(cli: Any) -> None:
     process = cli.start("run", SMALL.replace("fps=0", "fps=5"), "--json")
     assert process.stderr is not None
     process.stderr.readline()
-    time.sleep(1.5)
+    wait_for_objects()
     once = cli("score", "--once", "--json")
     assert once.code == 0
     assert once.json["image_sets"] >= 1

@@ -143,7 +143,7 @@ def test_a_watched_simulation_is_its_frames(tmp_path: Path, cli: Any) -> None:
 def test_a_third_signal_of_any_kind_ends_it(tmp_path: Path, cli: Any, last: int) -> None:
     program = (
         "import time\n"
-        "from dipstream.cli.live import interrupts\n"
+        "from dipstream.cli.interrupts import interrupts\n"
         "with interrupts() as n:\n"
         "    while True:\n"
         "        print(n(), flush=True)\n"

@@ -26,7 +26,7 @@ TRUTH = re.compile(r"truth: .*sets=(\d+)")
 @pytest.mark.timeout(SECONDS * 3 + 240)
 def test_a_camera_through_the_whole_line(cli, capsys: pytest.CaptureFixture[str]) -> None:
     frames = FPS * SECONDS
-    process = cli.start("run", SOURCE, "--frames", frames, "--json")
+    process = cli.fresh.start("run", SOURCE, "--frames", frames, "--json")
     watched = psutil.Process(process.pid)
     resident_mb: list[float] = []
     deadline = time.monotonic() + SECONDS * 3 + 180

@@ -49,7 +49,7 @@ def test_killed_and_started_again(tmp_path: Path, cli: Any) -> None:
     )
     command = ("watch", folder, "--pipeline", tmp_path / "p.yaml", "--json")
     fill(folder, range(FILES))
-    first = cli.start(*command)
+    first = cli.fresh.start(*command)
     wait_for(2, first)
     first.kill()
     first.communicate(timeout=20)
@@ -59,7 +59,7 @@ def test_killed_and_started_again(tmp_path: Path, cli: Any) -> None:
     done = before.frames(where="state = 'analysed'")["path"].tolist()
     fill(folder, range(FILES, FILES + 3))
 
-    second = cli.start(*command)
+    second = cli.fresh.start(*command)
     wait_for(FILES + 3, second)
     second.send_signal(signal.SIGINT)
     _, errors = second.communicate(timeout=20)

@@ -4,11 +4,13 @@ Photon transfer after EMVA Standard 1288, release 4.0, §6 and §7; nothing but 
 used: `dipstream calibrate` does the same.
 """
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 import dipstream as ds
-from dipstream.calibrate import calibrate, warnings_of
+from dipstream.calibrate import Calibration, calibrate, warnings_of
 from dipstream.frame import Frame, Segment
 from dipstream_simulator.sensor import camera_names, camera_preset
 
@@ -16,11 +18,23 @@ MODES = [(name, mode) for name in camera_names() for mode in camera_preset(name)
 SOLVABLE_DN = 0.5  # below this the ADC's steps hide the read noise
 
 
-@pytest.mark.parametrize(("camera", "mode"), MODES)
-def test_a_calibration_recovers_each_preset(camera: str, mode: str) -> None:
-    sensor = camera_preset(camera).sensor(mode)
+def calibrated(camera: str, mode: str) -> Calibration:
     with ds.open_source(f"sim:{camera}?mode={mode}&width=512&height=512&seed=7") as source:
         (found,) = calibrate(source, levels=50)
+    return found
+
+
+@pytest.fixture(scope="module")
+def calibrations(two_at_a_time: Any) -> Any:
+    return two_at_a_time("test_a_calibration_recovers_each_preset", calibrated)
+
+
+@pytest.mark.parametrize(("camera", "mode"), MODES)
+def test_a_calibration_recovers_each_preset(
+    camera: str, mode: str, calibrations: Any, request: pytest.FixtureRequest
+) -> None:
+    sensor = camera_preset(camera).sensor(mode)
+    found: Calibration = calibrations[request.node.callspec.id].result()
     # The fewest electrons, 20 at the most, are those of pmt-gaasp in its weak-light mode, where
     # 12 levels are below 70 % of saturation: 0.14 %.
     assert found.gain_e_per_dn.se < 0.0017 * sensor.gain_e_per_dn

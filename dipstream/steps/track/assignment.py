@@ -2,9 +2,6 @@
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import min_weight_full_bipartite_matching
-from scipy.spatial import cKDTree
 
 __all__ = ["NO_LINK_COST", "assign_near"]
 
@@ -34,6 +31,11 @@ def assign_near(tracks_px: Points, objects_px: Points, gate_px: float) -> tuple[
     gate_px
         Largest distance of a link, in px.
     """
+    # Of this reference, the tracker on kernels needs only a number.
+    from scipy.sparse import coo_array  # noqa: PLC0415
+    from scipy.sparse.csgraph import min_weight_full_bipartite_matching  # noqa: PLC0415
+    from scipy.spatial import cKDTree  # noqa: PLC0415
+
     n, m = len(tracks_px), len(objects_px)
     if n == 0 or m == 0:
         return np.empty(0, np.int64), np.empty(0, np.int64)

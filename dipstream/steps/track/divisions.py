@@ -3,9 +3,6 @@
 import numpy as np
 import numpy.typing as npt
 
-from dipstream.kernels.assignment import each_once
-from dipstream.kernels.near_pairs import near_pairs
-
 __all__ = ["find_divisions"]
 
 LARGEST_DAUGHTER = 0.9
@@ -42,6 +39,10 @@ def find_divisions(
     gate_px
         Largest distance from mother to daughter, in px.
     """
+    # Here and not above, so that a pipeline can be shown without numba.
+    from dipstream.kernels.assignment import each_once  # noqa: PLC0415
+    from dipstream.kernels.near_pairs import near_pairs  # noqa: PLC0415
+
     (was, area_before), (now, area) = mothers, objects
     first, near, _ = near_pairs(now[new], was, gate_px)
     mother, daughter = near.astype(np.int64), np.repeat(new, np.diff(first))

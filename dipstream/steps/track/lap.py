@@ -8,7 +8,6 @@ import numpy.typing as npt
 from pydantic import Field
 
 from dipstream.errors import StepError
-from dipstream.kernels.assignment import assign
 from dipstream.steps.objects import EVENT_KINDS, Links, Objects, TrackEvents
 from dipstream.steps.step import State, ordered
 from dipstream.steps.track.assignment import NO_LINK_COST
@@ -76,6 +75,8 @@ def lap(
         If `max_distance_um` is given and the pixel size is unknown, if `divisions` is demanded
         without ``area``, or if the time point is not later than the last one.
     """
+    from dipstream.kernels.assignment import assign  # noqa: PLC0415 - as in `divisions`
+
     gate_px = _gate_px(objects, max_distance_px, max_distance_um)
     now = Sightings.of(objects, _areas(objects, divisions))
     before = Sightings.from_state(state)
