@@ -4,6 +4,7 @@
 """
 
 import argparse
+import ctypes
 import json
 import subprocess
 import sys
@@ -24,10 +25,11 @@ from dipstream.service import LiveRun
 
 __all__ = ["growth_mb_per_10000", "long_line"]
 
-_SAMPLE_S = 0.1
-_WINDOWS = 400
-_LEAST_SAMPLES = 4
+_SAMPLE_S = 0.02
+_RESTS = 100
+_LEAST_BETWEEN = 10
 _WAITING = 8
+_PR_SET_THP_DISABLE = 41  # linux/prctl.h
 
 
 def long_line(side: int, nuclei: int, frames: int, leak_every: int = 0) -> dict[str, Any]:
@@ -61,19 +63,16 @@ def growth_mb_per_10000(committed: Sequence[float], resident_mb: Sequence[float]
     None: the run was so short that its memory was never seen twice.
 
     The median of the slopes between all pairs of points (Sen, J. Am. Stat. Assoc. 63 (1968)
-    1379), each the least of some samples: frames that wait, and buffers, come and go.
+    1379).
 
     Parameters
     ----------
     committed, resident_mb
-        Image sets in the table and resident memory, sampled along the run.
+        Image sets in the table and resident memory, seen along the run.
     """
     n, memory = np.asarray(committed, float), np.asarray(resident_mb, float)
     steady = n >= n[-1] / 10
     n, memory = n[steady], memory[steady]
-    windows = np.array_split(np.arange(len(n)), max(2, min(_WINDOWS, len(n) // _LEAST_SAMPLES)))
-    lowest = np.array([window[np.argmin(memory[window])] for window in windows if len(window)])
-    n, memory = n[lowest], memory[lowest]
     first, second = np.triu_indices(len(n), 1)
     apart = n[second] > n[first]
     if not apart.any():
@@ -82,18 +81,29 @@ def growth_mb_per_10000(committed: Sequence[float], resident_mb: Sequence[float]
     return float(np.median((memory[second] - memory[first]) / (n[second] - n[first]))) * 1e4
 
 
-def _watch(run: LiveRun, player: Player) -> tuple[Sequence[float], Sequence[float]]:
-    """Wait for the end of a run; return what was committed and resident while frames came.
+def _watch(run: LiveRun, player: Player) -> tuple[Sequence[float], Sequence[float], float]:
+    """Wait for the end of a run; return what was committed and resident at each rest, and the peak.
 
-    What watches must hardly grow itself: two numbers a point; all else is in the run's table.
+    While the player rests and all it has shown is committed, no frame is on its way: some frames
+    more or less of 8 MB each would hide what grows. What watches must hardly grow itself: two
+    numbers a point; all else is in the run's table.
     """
     process = optional("psutil").Process()
-    committed, resident_mb = array("d", [0]), array("d", [process.memory_info().rss / 1e6])
+    committed, resident_mb = array("d"), array("d")
+    peak_mb = 0.0
     while not run.poll(_SAMPLE_S):
-        if not player.ended:
-            committed.append(run.status().image_sets)
+        peak_mb = max(peak_mb, process.memory_info().rss / 1e6)
+        if player.rests and run.status().image_sets == player.shown:
+            committed.append(player.shown)
             resident_mb.append(process.memory_info().rss / 1e6)
-    return committed, resident_mb
+            player.go_on()
+    return committed, resident_mb, peak_mb
+
+
+def _without_huge_pages() -> None:
+    """Have Linux count what is used: else it joins pages to some of 2 MB whenever it likes."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_THP_DISABLE, 1, 0, 0, 0)
 
 
 def main() -> None:
@@ -106,8 +116,10 @@ def main() -> None:
 
 
 def _run(given: argparse.Namespace) -> dict[str, Any]:
+    _without_huge_pages()
     field = generated_field(given.side, given.nuclei)
-    player = Player(moving(field), frames=given.frames, fresh=True)
+    rest_every = max(given.frames // _RESTS, _LEAST_BETWEEN)
+    player = Player(moving(field), frames=given.frames, fresh=True, rest_every=rest_every)
     kept = []
 
     def leak(result: Result) -> None:
@@ -123,13 +135,13 @@ def _run(given: argparse.Namespace) -> dict[str, Any]:
             "mailbox": False,
         }
         with ds.start(player, plan_for(field, folder), subscribers=[leak], **settings) as run:
-            committed, resident_mb = _watch(run, player)
+            committed, resident_mb, peak_mb = _watch(run, player)
             summary = run.summary()
         seqs = run.frames()["seq"].tolist()
     return {
         **summary,
         "in_order": seqs == list(range(summary["received"])),
-        "peak_mb": max(resident_mb),
+        "peak_mb": peak_mb,
         "resident_mb": float(np.median(resident_mb)),
         "growth_mb_per_10000": growth_mb_per_10000(committed, resident_mb),
     }

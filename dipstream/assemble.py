@@ -12,7 +12,7 @@ from dipstream.frame import Frame, FrameInfo, ImageSet, SetKey
 __all__ = ["Assembled", "Assembler", "Verdict"]
 
 Verdict: TypeAlias = Literal["taken", "late", "unexpected"]
-_REMEMBERED = 1000  # closed sets; the table knows about all of them
+_REMEMBERED = 100  # closed sets; the table knows about all of them
 
 
 @dataclass(slots=True)
@@ -168,11 +168,12 @@ class Assembler:
         if not one.frames:
             return ()
         order = sorted(one.frames, key=lambda at: (self._channels.index(at[0]), at[1]))
+        frame_ids, frames = zip(*[one.frames[at] for at in order], strict=True)
         image_set = ImageSet(
             set_id=self._next_set_id,
             key=key,
-            frames=tuple(one.frames[at][1] for at in order),
-            frame_ids=tuple(one.frames[at][0] for at in order),
+            frames=frames,
+            frame_ids=frame_ids,
             channels=self._channels,
             partial=self._is_partial(one),
             version=one.version,

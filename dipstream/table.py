@@ -1,7 +1,7 @@
 """Columns and rows: what a measurement promises before the first frame, and what it delivers."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -43,11 +43,22 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The columns of one table, in order."""
+    """The columns of one table, in order.
+
+    Attributes
+    ----------
+    columns
+        The columns.
+    names
+        Their names, in the same order.
+    """
 
     columns: tuple[Column, ...]
+    names: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        # Kept, since they are asked for at every frame.
+        object.__setattr__(self, "names", tuple(column.name for column in self.columns))
         # SQL does not tell upper from lower case in the name of a column.
         names = [column.name.casefold() for column in self.columns]
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -55,11 +66,6 @@ class Schema:
             raise ValueError(
                 f"columns defined twice: {', '.join(twice)} (upper and lower case are the same)"
             )
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Column names in order."""
-        return tuple(column.name for column in self.columns)
 
     def __iter__(self) -> Iterator[Column]:
         return iter(self.columns)

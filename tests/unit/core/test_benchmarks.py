@@ -5,8 +5,11 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -143,6 +146,30 @@ def test_the_player_counts_and_ends(field: Field, fresh: bool) -> None:
     assert [f.info.seq for f in frames] == list(range(6))
     assert np.shares_memory(frames[0].data, frames[2].data) != fresh
     np.testing.assert_array_equal(frames[4].data, pair.planes["a"])
+
+
+@pytest.mark.parametrize("stop", [False, True])
+def test_the_player_rests_until_told_to_go_on(field: Field, stop: bool) -> None:
+    with Player([field], frames=5, rest_every=2) as player:
+        shown = []
+        thread = Thread(target=lambda: shown.extend(player.frames()))
+        thread.start()
+        for rest in (2, 4):
+            wait_until(lambda: player.rests)
+            assert len(shown) == player.shown == rest
+            if stop:
+                player.stop()
+                break
+            player.go_on()
+        thread.join(timeout=5)
+    assert len(shown) == (2 if stop else 5)
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 5
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.001)
 
 
 def test_the_player_keeps_its_pace(field: Field) -> None:
