@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from dipstream import plain_yaml
 from dipstream.errors import ConfigError
 
 __all__ = [
@@ -33,6 +34,7 @@ _RESERVED = {
     "ordered_state",
 }
 _RESERVED_STARTS = ("sqlite_", "objects_")
+_LONGEST_TEXT = 300
 
 
 class FrozenModel(BaseModel):
@@ -53,7 +55,7 @@ def _one_step(value: Any) -> Any:
         return value
     if not isinstance(value, Mapping) or len(value) != 1:
         raise ValueError(
-            f"received {value!r}; a step is written as one name with its parameters, "
+            f"received {_shortened(value)}; a step is written as one name with its parameters, "
             "for instance `gaussian: {sigma_px: 1.5}` or `shape: {}`"
         )
     ((name, parameters),) = value.items()
@@ -61,7 +63,7 @@ def _one_step(value: Any) -> Any:
         parameters = {}
     if not isinstance(parameters, Mapping):
         raise ValueError(
-            f"received {parameters!r} as the parameters of {name!r}; "
+            f"received {_shortened(parameters)} as the parameters of {_shortened(name)}; "
             "write them as `{parameter: value}`"
         )
     return StepConfig(name=str(name), parameters=dict(parameters))
@@ -167,25 +169,10 @@ def _check_table_names(names: list[str]) -> None:
             raise ValueError(f"two kinds of objects are called {name!r}; give each its own name")
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe YAML that also refuses a key written twice, which YAML would silently overwrite."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = []
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} stands here a second time", key_node.start_mark
-                )
-            seen.append(key)
-        return super().construct_mapping(node, deep=deep)
-
-
 def parse_pipeline(text: str, name: str = "pipeline") -> PipelineFile:
     """Parse the text of a pipeline file; raises `ConfigError` in the words of its author."""
     try:
-        raw = yaml.load(text, Loader=_Loader)  # noqa: S506 - _Loader is a SafeLoader
+        raw = plain_yaml.load(text)
     except yaml.constructor.ConstructorError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1}" if mark else "somewhere"
@@ -216,7 +203,8 @@ def read_pipeline(name_or_path: str | Path) -> tuple[PipelineFile, Path]:
     """Read a preset or a file; return it with the folder its relative paths start from."""
     path = find_pipeline(name_or_path)
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(plain_yaml.MAX_BYTES + 1)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"the pipeline file {path} cannot be read: {error}") from error
     return parse_pipeline(text, name=path.name), path.parent
@@ -266,4 +254,9 @@ def _explain_one(one: dict[str, Any], subject: str, model: type[BaseModel] | Non
     if kind == "value_error":
         return f"{where}: {str(one['msg']).removeprefix('Value error, ')}"
     message = str(one["msg"]).replace("Input should be", "it should be")
-    return f"{where}: received {received!r}; {message}"
+    return f"{where}: received {_shortened(received)}; {message}"
+
+
+def _shortened(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"

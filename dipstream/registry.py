@@ -21,6 +21,7 @@ __all__ = [
     "STEP_GROUPS",
     "Driver",
     "Step",
+    "driver_names",
     "file_parameters",
     "find_driver",
     "find_step",
@@ -43,6 +44,10 @@ class Step:
     takes, gives
         For segment steps, the kinds of `Image`, `Mask`, `Labels` it goes from and to; where
         both are more than one (`clean`), it gives what it took.
+    entry
+        Where it is found, as ``module:name``.
+    distribution
+        The package that brings it; empty for dipstream's own.
     """
 
     group: str
@@ -52,6 +57,8 @@ class Step:
     model: type[BaseModel]
     takes: tuple[type, ...] = ()
     gives: tuple[type, ...] = ()
+    entry: str = ""
+    distribution: str = ""
 
     @property
     def summary(self) -> str:
@@ -168,7 +175,12 @@ def find_driver(name: str) -> Driver:
 
 def list_drivers() -> list[Driver]:
     """Return every driver, usable or not."""
-    return [_load_driver(name) for name in sorted(_entries(DRIVERS))]
+    return [_load_driver(name) for name in driver_names()]
+
+
+def driver_names() -> list[str]:
+    """Return the names of all drivers, without loading one."""
+    return sorted(_entries(DRIVERS))
 
 
 @cache
@@ -195,7 +207,9 @@ def _load_step(group: str, name: str) -> Step:
         raise ConfigError(f"the measure step {name!r} ({entry.value}) does not say its columns")
     model = make_model(function, name)
     takes, gives = _signature(function, name) if group == "segment" else ((), ())
-    return Step(group, name, function, mark, model, takes, gives)
+    owner = "" if entry.dist is None else entry.dist.name
+    owner = "" if owner == "dipstream" else owner
+    return Step(group, name, function, mark, model, takes, gives, entry.value, owner)
 
 
 @cache

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from types import TracebackType
@@ -16,18 +17,28 @@ from typing import Any, Self
 import pandas as pd
 
 from dipstream.errors import ConfigError, DipstreamError
+from dipstream.mirror import Mirrors, MirrorStatus, check_mirrors, mirrors_for
 from dipstream.opening import open_run
 from dipstream.pipeline import Plan, open_plan
+from dipstream.pipeline.plan import stored_plan
 from dipstream.run import Accounting, Engine, Result, Status
 from dipstream.settings import RunSettings, load_settings
 from dipstream.simulate import simulated_frames
 from dipstream.source import Source
-from dipstream.sources import open_source
-from dipstream.store import RunFolder, RunLock, RunReader, RunRecord, list_runs, new_run
+from dipstream.sources import lasting, open_source
+from dipstream.store import (
+    RunFolder,
+    RunLock,
+    RunReader,
+    RunRecord,
+    find_run,
+    list_runs,
+    new_run,
+)
 from dipstream.truth import TrueSet
 from dipstream.warmup import ensure_warm
 
-__all__ = ["LiveRun", "open_run", "start"]
+__all__ = ["LiveRun", "is_complete", "open_run", "resume", "start"]
 
 _LIBRARIES = (
     "dipstream", "numpy", "scipy", "scikit-image", "numba", "llvmlite", "tifffile", "imagecodecs",
@@ -88,9 +99,15 @@ def start(
         raise ConfigError(f"received frames={frames}; give at least 1, or None for no limit")
     plan = pipeline if isinstance(pipeline, Plan) else open_plan(pipeline)
     chosen = load_settings(**settings)
+    check_mirrors(chosen)
+    given: dict[str, Any] = {}
     if not isinstance(source, Source):
         source = _without_truth(source) if driver in {None, "watch"} else source
-        source = open_source(source, driver=driver, **(options or {}))
+        named = {k: v for k, v in (options or {}).items() if v is not None}
+        written = json.loads(json.dumps(named, default=str))
+        lasts = lasting(source, driver=driver)
+        given = {"source_given": lasts, "driver": driver, "options": written}
+        source = open_source(source, driver=driver, **named)
     key = _source_key(source, options or {})
     if not chosen.reference:
         ensure_warm(progress)
@@ -100,7 +117,8 @@ def start(
         if folder is None:
             folder = new_run(chosen.home, plan.name)
             opened.callback(_discard, folder)
-            folder.write(_record(folder, source, key, plan, chosen))
+            record = _record(folder, source, key, plan, chosen)
+            folder.write(replace(record, **given, max_frames=frames))
         letters = _Mailbox()
         engine = Engine(
             source,
@@ -111,9 +129,114 @@ def start(
             subscribers=[*subscribers, *([letters.put] if mailbox else [])],
             truth_subscribers=truth_subscribers,
         )
+        opened.callback(engine.abandon)
+        live = _launched(engine, source, folder, plan, letters, chosen)
         opened.pop_all()
+    return live
+
+
+def resume(
+    run: str | Path = "latest",
+    *,
+    home: Path | None = None,
+    source: Source | None = None,
+    steal: bool = False,
+    subscribers: Iterable[Callable[[Result], None]] = (),
+    truth_subscribers: Iterable[Callable[[TrueSet], None]] = (),
+    mailbox: bool = True,
+    progress: Callable[[str], None] = lambda _: None,
+    **settings: Any,
+) -> "LiveRun":
+    """Go on with a run that was killed, failed or was stopped, as if it had never ended.
+
+    Its source and pipeline are opened as ``run.json`` says. What is in its book is not read again;
+    frames whose analysis was due come again under their old numbers if the source can deliver them.
+
+    Parameters
+    ----------
+    run, home
+        As in `open_run`.
+    source
+        In place of the one in ``run.json``: for a run whose source a program has made.
+    steal
+        Take the run over from a process that holds it and hangs: it cannot commit any more.
+    subscribers, truth_subscribers, mailbox, progress
+        As in `start`.
+    settings
+        In place of those in ``run.json``.
+
+    Raises
+    ------
+    ConfigError
+        If the run is complete (see `is_complete`), or its pipeline is not what it was.
+    SourceError, StoreError
+        If it cannot go on.
+    """
+    folder = find_run(load_settings(home=home).home, run)
+    record = folder.read()
+    if is_complete(folder):
+        raise ConfigError(f"the run {folder.run_id} is finished: there is nothing to resume")
+    chosen = _settings_of(record, settings)
+    check_mirrors(chosen)
+    plan = stored_plan(
+        record.pipeline, Path(record.pipeline_folder), record.pipeline_name, record.pipeline_sha256
+    )
+    source = source or _reopened(record)
+    if not chosen.reference:
+        ensure_warm(progress)
+    with ExitStack() as opened:
+        opened.enter_context(source)
+        letters = _Mailbox()
+        engine = Engine(
+            source,
+            plan,
+            chosen,
+            folder,
+            total_frames=record.max_frames,
+            steal=steal,
+            subscribers=[*subscribers, *([letters.put] if mailbox else [])],
+            truth_subscribers=truth_subscribers,
+        )
+        opened.callback(engine.abandon)
+        live = _launched(engine, source, folder, plan, letters, chosen)
+        opened.pop_all()
+    return live
+
+
+def is_complete(folder: RunFolder) -> bool:
+    """Whether a run has ended by itself and no frame of it is still to be analysed."""
+    if folder.read().state != "finished":
+        return False
+    return not RunReader(folder).accounting().get("pending")
+
+
+def _launched(
+    engine: Engine,
+    source: Source,
+    folder: RunFolder,
+    plan: Plan,
+    letters: "_Mailbox",
+    settings: RunSettings,
+) -> "LiveRun":
+    mirrors = mirrors_for(settings, folder, engine.tell)
     folder.update(state="running", reason="", ended_ns=None)
-    return LiveRun(engine, source, folder, plan, letters)
+    return LiveRun(engine, source, folder, plan, letters, mirrors)
+
+
+def _reopened(record: RunRecord) -> Source:
+    if record.source_given is None:
+        raise ConfigError(
+            f"the source of the run {record.run_id} ({record.source}) was made by a program, which "
+            "has to give it again: dipstream.service.resume(run, source=…)"
+        )
+    return open_source(record.source_given, driver=record.driver, **record.options)
+
+
+def _settings_of(record: RunRecord, changes: dict[str, Any]) -> RunSettings:
+    """Return the settings a run was started with, but for those that are given now."""
+    kept = {name: value for name, value in record.settings.items() if value is not None}
+    known = {name: kept[name] for name in kept if name in RunSettings.model_fields}
+    return load_settings(**known | {k: v for k, v in changes.items() if v is not None})
 
 
 class LiveRun:
@@ -123,9 +246,16 @@ class LiveRun:
     """
 
     def __init__(
-        self, engine: Engine, source: Source, folder: RunFolder, plan: Plan, mailbox: "_Mailbox"
+        self,
+        engine: Engine,
+        source: Source,
+        folder: RunFolder,
+        plan: Plan,
+        mailbox: "_Mailbox",
+        mirrors: Mirrors,
     ) -> None:
         self._engine = engine
+        self._mirrors = mirrors
         self._mailbox = mailbox
         self._accounting: Accounting | None = None
         self._seconds = 0.0
@@ -135,6 +265,7 @@ class LiveRun:
         self.plan = plan
         self.reader = RunReader(folder)
         engine.start()
+        mirrors.start()
 
     def __enter__(self) -> Self:
         return self
@@ -204,10 +335,17 @@ class LiveRun:
             self._engine.join()
             self._seconds = self._engine.seconds
             try:
-                self._accounting = self._engine.close()
+                with self._mirrors.held():
+                    self._accounting = self._engine.close()
             finally:
                 self.source.__exit__(None, None, None)
+                self._mirrors.finish()
         return self._accounting
+
+    @property
+    def mirrors(self) -> tuple[MirrorStatus, ...]:
+        """How the mirrors of the run stand."""
+        return self._mirrors.status()
 
     def objects(self, kind: str | None = None) -> pd.DataFrame:
         """Return the objects so far; see `RunReader.objects`."""
@@ -247,6 +385,7 @@ class LiveRun:
             "deadline_misses": status.deadline_misses,
             "balanced": accounting.balanced,
             "problems": list(accounting.problems),
+            "mirrors": self._mirrors.summary(),
             "flags": book["flags"],
             "pipeline": self.plan.name,
             "pipeline_sha256": self.plan.sha256,
@@ -328,7 +467,9 @@ def _record(
         pipeline_name=plan.name,
         pipeline=plan.canonical,
         pipeline_sha256=plan.sha256,
-        settings=settings.model_dump(mode="json"),
+        settings=settings.model_dump(mode="json")
+        | {"policy": settings.policy_for(live=source.info.live)},
+        pipeline_folder=str(plan.folder),
         channels=source.info.channels,
         versions={"python": platform.python_version(), **versions},
     )

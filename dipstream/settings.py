@@ -1,13 +1,15 @@
 """Settings of a run: flags > DIPSTREAM_* > dipstream.toml > defaults."""
 
+import json
 import os
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import platformdirs
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_serializer, field_validator
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -16,9 +18,16 @@ from pydantic_settings import (
 from dipstream.config import explain
 from dipstream.errors import ConfigError
 
-__all__ = ["Policy", "RunSettings", "TruthLevel", "default_home", "load_settings"]
+__all__ = [
+    "Policy",
+    "RunSettings",
+    "TruthLevel",
+    "default_home",
+    "load_settings",
+    "without_password",
+]
 
-Policy: TypeAlias = Literal["block", "drop-oldest", "stop"]
+Policy: TypeAlias = Literal["block", "spill", "drop-oldest", "thin", "stop"]
 TruthLevel: TypeAlias = Literal["none", "objects", "labels", "full"]
 
 
@@ -46,11 +55,19 @@ class RunSettings(BaseSettings):
         Compute with the references that define each step, without kernels and fused passes: the
         same numbers many times later, for comparison.
     policy
-        What happens when frames come faster than they are analysed: ``block`` the source,
-        ``drop-oldest`` waiting image set (its rows say so), or ``stop`` the run. None blocks
-        sources that can wait and drops the oldest set of a live camera.
+        What happens when frames come faster than they are analysed, always to whole image sets:
+        ``block`` the source; ``spill`` them into files of the run and analyse them later, in order;
+        ``thin``, keep every n-th; ``drop-oldest``, those that waited longest make room; ``stop``
+        the run. A set that is not analysed has rows that say so. None blocks sources that can wait
+        and spills the sets of a live camera. Where ``spill`` cannot go on, it thins.
     queue_mb
-        Pixels that may wait, in MB (10⁶ bytes), image sets that are still open included.
+        Pixels that may be held in memory, in MB (10⁶ bytes): image sets that are still open, that
+        wait, and that are being analysed or committed.
+    spill_mb
+        How large the files of ``spill`` may become, in MB (10⁶ bytes).
+    reserve_mb
+        Room on the disk, in MB (10⁶ bytes), that a run holds and gives up when the disk is full, so
+        that it can still write how it ended. 0 for none.
     durability
         ``full``: every commit is on the disk; ``normal``: the last ones may go with the power.
     reorder_s
@@ -65,6 +82,13 @@ class RunSettings(BaseSettings):
         What is written into ``truth/`` if the source knows the truth: ``none``; ``objects``, the
         tables; ``labels``, label images and tracks besides; ``full``, photons, electrons and
         saturation of each pixel too, which costs as much time as the frames did.
+    mirror
+        Where committed image sets are copied to while the run goes on: ``postgresql://…`` or a
+        folder for Parquet files, one or several. ``run.json`` has them without passwords.
+    mirror_every_s
+        A mirror in a folder gets a file for each table this often.
+    mirror_wait_s
+        How long mirrors that are behind may take to catch up when the run has ended.
     """
 
     model_config = SettingsConfigDict(
@@ -78,16 +102,37 @@ class RunSettings(BaseSettings):
     reference: bool = False
     policy: Policy | None = None
     queue_mb: float = Field(default=512, gt=0)
+    spill_mb: float = Field(default=4096, gt=0)
+    reserve_mb: float = Field(default=16, ge=0, allow_inf_nan=False)
     durability: Literal["full", "normal"] = "full"
     reorder_s: float | None = Field(default=None, gt=0)
     on_change: Literal["quarantine", "segment"] = "quarantine"
     save_labels: bool = False
     truth: TruthLevel = "labels"
+    mirror: Annotated[tuple[str, ...], NoDecode] = ()
+    mirror_every_s: float = Field(default=5, gt=0, allow_inf_nan=False)
+    mirror_wait_s: float = Field(default=10, ge=0, allow_inf_nan=False)
+
+    @field_validator("mirror", mode="before")
+    @classmethod
+    def _several_mirrors(cls, value: Any) -> Any:
+        """Take one address, or a JSON list of them, from the environment."""
+        if not isinstance(value, str):
+            return value
+        return json.loads(value) if value.lstrip().startswith("[") else (value,)
+
+    @field_serializer("mirror")
+    def _safe_mirrors(self, value: tuple[str, ...]) -> list[str]:
+        return [without_password(address) for address in value]
 
     @property
     def threads(self) -> int:
         """How many analysis threads there are in the end."""
         return self.workers or min(os.cpu_count() or 1, 4)
+
+    def policy_for(self, *, live: bool) -> Policy:
+        """Return the policy in the end, for a source that can wait or a live camera."""
+        return self.policy or ("spill" if live else "block")
 
     @classmethod
     def settings_customise_sources(
@@ -104,6 +149,19 @@ class RunSettings(BaseSettings):
         # Later files override earlier ones.
         toml = TomlConfigSettingsSource(settings_cls, toml_file=[user, Path("dipstream.toml")])
         return init_settings, env_settings, toml
+
+
+def without_password(address: str) -> str:
+    """Return a URL without its password; anything else as it is."""
+    scheme, is_url, rest = address.partition("://")
+    if not is_url:
+        return address
+    rest, _, query = rest.partition("?")
+    # A password may hold any character that its owner forgot to write as %XX.
+    account, at, place = rest.rpartition("@")
+    kept = [one for one in query.split("&") if one and "password" not in one.casefold()]
+    asked = "?" + "&".join(kept) if kept else ""
+    return f"{scheme}://{account.partition(':')[0]}{at}{place}{asked}"
 
 
 def load_settings(**flags: Any) -> RunSettings:

@@ -132,12 +132,27 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SeenFrame:
-    """A frame that an earlier session of the same run has finished with."""
+    """A frame that an earlier session of the same run has in its book, in order of arrival.
 
-    origin: Origin
+    Attributes
+    ----------
+    origin
+        File and plane; None for a frame that did not come from a file.
+    position, t, version
+        As in `dipstream.frame.FrameInfo`.
+    seq
+        The device's counter; None for a frame from a file.
+    finished
+        The run is done with it: it must not come again. Otherwise its analysis is still due: it
+        must come again, with the same position, time point and version, before any new frame.
+    """
+
+    origin: Origin | None
     position: str
     t: int
     version: int
+    seq: int | None = None
+    finished: bool = True
 
 
 @runtime_checkable
@@ -145,7 +160,7 @@ class ResumableSource(Protocol):
     """A source that can go on where an earlier run of the same source ended."""
 
     def resume(self, seen: Iterable[SeenFrame]) -> None:
-        """Do not yield what is in the book already, unless its file was rewritten."""
+        """Do not yield what is finished, unless its file was rewritten; called before `frames`."""
         ...
 
 

@@ -1,5 +1,6 @@
 """From what people write (a URI, a path, several folders) to an open source."""
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,10 +8,10 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from dipstream.errors import ConfigError, SourceError
-from dipstream.registry import find_driver, list_drivers
+from dipstream.registry import driver_names, find_driver
 from dipstream.source import Source
 
-__all__ = ["open_source"]
+__all__ = ["lasting", "open_source"]
 
 # One letter before the colon is a Windows drive.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9_+-]+):(?!\\)")
@@ -56,6 +57,32 @@ def open_source(
     return opened
 
 
+def lasting(
+    source: str | Path | Sequence[str | Path], *, driver: str | None = None
+) -> str | list[str]:
+    """Return a source as it can be opened from any working folder: paths are made absolute.
+
+    Parameters
+    ----------
+    source, driver
+        As `open_source` takes them.
+    """
+    if not isinstance(source, str | Path):
+        return [str(lasting(one, driver=driver)) for one in source]
+    if driver is not None and not (Path(source).exists() or set("*?[") & set(str(source))):
+        return str(source)
+    target, parameters = _split(source) if isinstance(source, str) else (str(source), {})
+    scheme = parameters.pop("", None)
+    if scheme is None:
+        return os.path.abspath(Path(str(target)).expanduser())  # noqa: PTH100 - also of a glob
+    # A target of another kind, such as the name of a camera, is no path.
+    is_path = bool(target) and Path(str(target)).exists()
+    if not is_path:
+        return str(source)
+    rest = str(source).partition(":")[2].removeprefix(str(target))
+    return f"{scheme}:{Path(str(target)).absolute()}{rest}"
+
+
 def _split(source: str | Path | Sequence[str | Path]) -> tuple[str | list[str], dict[str, Any]]:
     """Return the target and the parameters; the driver's name under the empty key."""
     if not isinstance(source, str):
@@ -64,7 +91,7 @@ def _split(source: str | Path | Sequence[str | Path]) -> tuple[str | list[str], 
     if scheme is None:
         return source, {}
     name, rest = scheme[1].lower(), source[scheme.end() :]
-    if name not in {driver.name for driver in list_drivers()} and Path(source).exists():
+    if name not in driver_names() and Path(source).exists():
         return source, {}  # a file may have a colon in its name
     query = _QUERY.search(rest)
     parameters: dict[str, Any] = {"": name}

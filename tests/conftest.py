@@ -18,6 +18,32 @@ REPOSITORY = Path(__file__).parent.parent
 DATA = Path(os.environ.get("DIPSTREAM_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
 
 
+FIGURES = "figures"
+
+
+@pytest.fixture
+def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Say a figure that was measured: all are printed at the end, from every process."""
+    return lambda text: request.node.user_properties.append((FIGURES, text))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests have measured."""
+    stats = terminalreporter.stats
+    reports = [*stats.get("passed", []), *stats.get("failed", [])]
+    figures = [
+        text
+        for report in reports
+        if report.when == "call"
+        for name, text in report.user_properties
+        if name == FIGURES
+    ]
+    if figures:
+        terminalreporter.section("figures")
+        for text in figures:
+            terminalreporter.write_line(text)
+
+
 @pytest.fixture(scope="session")
 def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """New folders. A mktemp for each of thousands of tests would look through all before it."""

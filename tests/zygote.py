@@ -7,6 +7,7 @@ command's streams, folder, environment and arguments, in a process of its own wi
 own, which can be killed, interrupted and looked at. The product knows nothing of it.
 
 - It forks before any thread exists, and refuses to begin otherwise.
+- A child may be told to import a module of the tests first (`IMPORTED_FIRST`), which changes it.
 - Only Linux has it. Elsewhere, where a variable differs that libraries may have read when they were
   imported, and for a test that asks for it (`cli.fresh`), a plain process is started. Each command
   has such a test: those of the README, or else one that says `fresh`.
@@ -30,7 +31,10 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Forked", "Zygote"]
+__all__ = ["IMPORTED_FIRST", "Forked", "Zygote"]
+
+IMPORTED_FIRST = "PYTEST_IMPORTED_FIRST"
+"""The variable of a child's environment that names this module."""
 
 _MOST_BYTES = 1 << 17
 # Else libraries for linear algebra, and Arrow's allocator, start theirs when they are imported.
@@ -233,6 +237,8 @@ def _main() -> None:
     os.environ.update(request["environment"])
     sys.path[0] = request["cwd"]
     sys.argv = ["dipstream", *request["arguments"]]
+    if first := os.environ.pop(IMPORTED_FIRST, ""):
+        importlib.import_module(first)
     runpy.run_module("dipstream", run_name="__main__", alter_sys=True)
 
 

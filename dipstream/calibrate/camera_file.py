@@ -3,6 +3,7 @@
 import difflib
 import json
 import math
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -128,7 +129,8 @@ class CameraFile:
 def read_camera(path: Path) -> CameraFile:
     """Read a camera file; raises `ConfigError` that says what is wrong with it."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise ConfigError(
             f"the camera file {path} cannot be read: {error.strerror}. Correct its name, or {_MAKE}"
@@ -138,14 +140,23 @@ def read_camera(path: Path) -> CameraFile:
     return parse_camera(text, path.name)
 
 
+_MOST_BYTES = 200_000
+_LONG_KEY = re.compile(r"(?:\.[\w \t\"'-]{0,30}){20}")
+"""The time that `tomllib` takes grows with the square of the parts of a key."""
 _MAKE = "make one with `dipstream calibrate SOURCE --out camera.toml`"
 
 
 def parse_camera(text: str, name: str) -> CameraFile:
     """Parse the text of a camera file; raises `ConfigError`."""
+    if len(text) > _MOST_BYTES:
+        raise ConfigError(
+            f"{name} is no camera file: it has more than {_MOST_BYTES} bytes; {_MAKE}"
+        )
+    if _LONG_KEY.search(text):
+        raise ConfigError(f"{name} is no camera file: it has a key of many dots; {_MAKE}")
     try:
         raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # of huge numbers, and of what is nested
         raise ConfigError(f"{name} is no valid TOML: {error}. Mend it, or {_MAKE}") from error
     version = raw.pop(_KEY, None)
     if version != FORMAT:

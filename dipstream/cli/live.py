@@ -3,7 +3,9 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from dipstream.service import LiveRun, start
 from dipstream.settings import load_settings
 from dipstream.warmup import ensure_warm
 
-__all__ = ["Request", "follow"]
+__all__ = ["Request", "follow", "follow_run"]
 
 _PLAIN_EVERY_S = 2.0
 _SCORE_BUDGET_S = 0.05
@@ -38,28 +40,63 @@ class Request:
     options: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     camera: Path | None = None
+    metrics_port: int | None = None
 
 
 def follow(request: Request, *, as_json: bool, plain: bool = False) -> int:
     """Run to the end, showing how it stands; return the exit code."""
-    score = LiveScore()
     plan = open_plan(request.pipeline, camera=request.camera)
-    if not load_settings(**request.settings).reference:
+    begin = partial(
+        start,
+        request.source,
+        plan,
+        frames=request.frames,
+        driver=request.driver,
+        options=request.options,
+        go_on=request.go_on,
+        **request.settings,
+    )
+    watching = request.driver == "watch"
+    reference = load_settings(**request.settings).reference
+    return follow_run(
+        begin,
+        reference=reference,
+        watching=watching,
+        metrics_port=request.metrics_port,
+        as_json=as_json,
+        plain=plain,
+    )
+
+
+def follow_run(
+    begin: Callable[..., LiveRun],
+    *,
+    reference: bool,
+    watching: bool,
+    metrics_port: int | None,
+    as_json: bool,
+    plain: bool = False,
+) -> int:
+    """Begin a run and show how it stands until its end; return the exit code.
+
+    Parameters
+    ----------
+    begin
+        `dipstream.service.start` or `resume` with all but its subscribers.
+    reference
+        Whether it does without kernels.
+    watching
+        Whether the run ends when somebody interrupts it, and never by itself.
+    metrics_port, as_json, plain
+        As the command line has them.
+    """
+    score = LiveScore()
+    if not reference:
         # Ctrl-C ends this at once; from then on it only asks the run to stop.
         ensure_warm(lambda text: typer.echo(text, err=True))
-    with interrupts() as interrupted:
-        run = start(
-            request.source,
-            plan,
-            frames=request.frames,
-            driver=request.driver,
-            options=request.options,
-            go_on=request.go_on,
-            subscribers=[score.take],
-            truth_subscribers=[score.take_truth],
-            mailbox=False,
-            **request.settings,
-        )
+    with interrupts() as interrupted, _monitored(metrics_port) as attach:
+        run = begin(subscribers=[score.take], truth_subscribers=[score.take_truth], mailbox=False)
+        attach(run)
         if not run.records_truth:
             score.turn_off()
         stdout, stderr = Console(), Console(stderr=True)
@@ -75,14 +112,27 @@ def follow(request: Request, *, as_json: bool, plain: bool = False) -> int:
         typer.echo(json.dumps(summary, ensure_ascii=False))
     else:
         report(stdout, summary, sentence)
-    return _exit_code(run, summary, interrupted(), request)
+    return _exit_code(run, summary, interrupted(), watching=watching)
 
 
-def _exit_code(run: LiveRun, summary: dict[str, Any], signals: int, request: Request) -> int:
+@contextmanager
+def _monitored(port: int | None) -> Iterator[Callable[[LiveRun], None]]:
+    """Answer monitors at a port, if one is given, about the run that is attached."""
+    if port is None:
+        yield lambda _: None
+        return
+    from dipstream.health import HealthServer  # noqa: PLC0415 - few need it
+
+    with HealthServer(port) as server:
+        typer.echo(f"metrics at {server.address}/metrics", err=True)
+        yield server.attach
+
+
+def _exit_code(run: LiveRun, summary: dict[str, Any], signals: int, *, watching: bool) -> int:
     if run.error is not None or not summary["balanced"]:
         return 1
     # Ctrl-C is how a watch ends; a run that is interrupted has not seen all its frames.
-    return 130 if signals and request.driver != "watch" else 0
+    return 130 if signals and not watching else 0
 
 
 def _follow_live(

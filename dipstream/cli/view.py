@@ -65,6 +65,8 @@ def _progress(done: int, expected: int) -> Table:
 def _speed(status: "Status") -> Text:
     lag = "–" if status.lag_ms_p50 is None else f"{status.lag_ms_p50:.0f}/{status.lag_ms_p99:.0f}"
     missing = "" if status.accounting.gap is None else f"  missing {status.accounting.gap}"
+    if status.spill_fill:
+        missing = f"  on disk {100 * status.spill_fill:.0f} %{missing}"
     if status.deadline_misses:
         missing += f"  later than {status.deadline_ms:,.0f} ms {status.deadline_misses:,}"
     return Text(
@@ -85,6 +87,7 @@ def plain_line(status: "Status") -> str:
     counts = " ".join(f"{name}={n}" for name, n in status.accounting.frames().items())
     lag += f" deadline_misses={status.deadline_misses}" if status.deadline_misses else ""
     behind = f" truth_behind={status.truth_behind}" if status.truth_behind > _FAR_BEHIND else ""
+    behind = (f" spill={100 * status.spill_fill:.0f}%" if status.spill_fill else "") + behind
     return (
         f"{status.seconds:.0f}s {counts} fps={status.frames_per_s:.1f}{lag} "
         f"objects={status.objects} queue={100 * status.queue_fill:.0f}%{behind}"
@@ -108,8 +111,7 @@ def report(console: Console, summary: dict[str, Any], score: str = "") -> None:
             f"dipstream table {run} --type frames --where \"state = 'quarantined'\"",
             "yellow",
         )
-    for problem in summary["problems"]:
-        say("problem", problem, "bold red")
+    _report_problems(say, summary)
     objects = ", ".join(f"{n:,} {kind}" for kind, n in summary["objects_by_type"].items())
     say("objects", f"{objects or 'none'} in {counted(summary['image_sets'], 'image set')}")
     if summary["flags"]:
@@ -133,6 +135,16 @@ def report(console: Console, summary: dict[str, Any], score: str = "") -> None:
     if score:
         say("truth", score, "cyan")
     say("run", str(summary["folder"]))
+
+
+def _report_problems(say: "_Say", summary: dict[str, Any]) -> None:
+    for problem in summary["problems"]:
+        say("problem", problem, "bold red")
+    for mirror in summary.get("mirrors", ()):
+        if not mirror["complete"]:
+            why = f": {mirror['error']}" if mirror["error"] else ""
+            say("mirror", f"{mirror['target']} lacks {mirror['behind']:,} commits{why}", "yellow")
+            say("", f"to catch up: {mirror['catch_up']}", "yellow")
 
 
 class _Say:

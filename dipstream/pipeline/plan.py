@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from dipstream.calibrate import read_camera
 from dipstream.config import (
@@ -17,17 +17,19 @@ from dipstream.config import (
     PipelineFile,
     RingConfig,
     StepConfig,
+    explain,
     read_pipeline,
 )
 from dipstream.errors import ConfigError
 from dipstream.pipeline.bound import BoundStep, Segmentation
+from dipstream.pipeline.foreign import apart
 from dipstream.registry import STEP_GROUPS, Step, file_parameters, find_step, list_steps
 from dipstream.steps.image import Image
 
 if TYPE_CHECKING:
     from dipstream.pipeline.compiled import Pipeline
 
-__all__ = ["Plan", "file_schema", "make_plan", "open_plan"]
+__all__ = ["Plan", "file_schema", "make_plan", "open_plan", "stored_plan"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +44,8 @@ class Plan:
         The file with every default written out; what `pipeline show` prints.
     sha256
         Hash of the canonical form, the contents of the files it names and the step versions.
+    folder
+        What the paths in it are relative to.
     """
 
     name: str
@@ -52,6 +56,7 @@ class Plan:
     track: Mapping[str, BoundStep]
     canonical: dict[str, Any]
     sha256: str
+    folder: Path = Path()
 
     def yaml(self) -> str:
         """Return the canonical form as YAML."""
@@ -131,7 +136,30 @@ def make_plan(file: PipelineFile, folder: Path, name: str) -> Plan:
         track=track,
         canonical=canonical,
         sha256=_digest(canonical, binder),
+        folder=folder,
     )
+
+
+def stored_plan(canonical: dict[str, Any], folder: Path, name: str, sha256: str) -> Plan:
+    """Return the plan that an earlier session of a run has kept; raises `ConfigError`.
+
+    Parameters
+    ----------
+    canonical, folder, name, sha256
+        As in `Plan`.
+    """
+    try:
+        file = PipelineFile.model_validate(canonical)
+    except ValidationError as error:
+        raise ConfigError(explain(error, f"the run's pipeline {name}", PipelineFile)) from error
+    plan = make_plan(file, folder, name)
+    if plan.sha256 != sha256:
+        raise ConfigError(
+            f"the run's pipeline {name} would not give the same numbers any more: a file that it "
+            f"names (under {folder}) has another content now, or a step has another version. "
+            "Restore the file, use the dipstream that made the run, or start a new run"
+        )
+    return plan
 
 
 class _Binder:
@@ -143,7 +171,7 @@ class _Binder:
         self.versions: set[tuple[str, str, int]] = set()
 
     def bind(self, group: str, config: StepConfig, where: str) -> BoundStep:
-        step = find_step(group, config.name, where)
+        step = apart(find_step(group, config.name, where))
         parameters = dict(config.parameters)
         channels = parameters.pop("channels", None) if group == "correct" else None
         if channels is not None and not _is_names(channels):

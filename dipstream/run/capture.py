@@ -81,9 +81,11 @@ class Capture:
         self._pipeline: Pipeline | None = None
         self._announced: Segment | None = None
         self._ended = threading.Event()
+        self._asked = threading.Event()
         # Sets are queued in the order in which they are closed, by whichever thread: a worker that
         # holds a set in an ordered step waits for the ones before it.
         self._in_order = threading.Lock()
+        self._alarms = (_Alarm("the queue"), _Alarm("the disk's share for waiting image sets"))
         self._clock = threading.Thread(target=self._tick, name="clock", daemon=True)
 
     @property
@@ -91,14 +93,15 @@ class Capture:
         """Bytes of pixels in image sets that are not complete yet."""
         return 0 if self._assembler is None else self._assembler.open_bytes
 
-    def prepare(self, segment: Segment | None = None) -> None:
+    def prepare(self, segment: Segment | None = None, channels: tuple[str, ...] = ()) -> None:
         """Compile the pipeline for the source's channels; raises `ConfigError`.
 
         The corrections are tried on a blank frame of this segment, or as the source announces it.
+        `channels` are those of waiting image sets, if the source does not know its own yet.
         """
         info = self._source.info
         wanted = self._plan.assemble.channels
-        channels = wanted or info.channels
+        channels = wanted or info.channels or channels
         absent = [name for name in channels if info.channels and name not in info.channels]
         if absent:
             raise ConfigError(
@@ -163,11 +166,31 @@ class Capture:
     def _take_all(self) -> None:
         if self._source.info.channels and self._assembler is None:
             self.prepare()
-        for item in self._source.frames():
-            self._take(item)
-            if self._max_frames is not None and self._admission.received >= self._max_frames:
-                self._source.stop()
-                return
+        expected = self._admission.expected
+        for item in self._source.frames() if expected or not self._has_enough() else ():
+            # Once there are enough, only those count that have a row already.
+            if not self._has_enough() or item in expected:
+                self._take(item)
+                if expected or not self._has_enough():
+                    continue
+            self._source.stop()
+            break
+        # Who asks a run to stop may let it go on later.
+        if not self._asked.is_set():
+            self._give_up()
+
+    def _has_enough(self) -> bool:
+        return self._max_frames is not None and self._admission.received >= self._max_frames
+
+    def _give_up(self) -> None:
+        """Write off the frames of an earlier session that have not come again."""
+        for frame_id, reason in self._admission.expected.rest().items():
+            self._send(Outcome(frame_id, "dropped", reason))
+
+    def stop(self) -> None:
+        """Ask the source to end; what was not taken by then can still be taken later."""
+        self._asked.set()
+        self._source.stop()
 
     def _finish(self) -> None:
         self._ended.set()
@@ -178,39 +201,54 @@ class Capture:
                     self._enqueue(self._assembler.flush())
         except QueueFullError:
             self._fail(SourceError(_QUEUE_FULL))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the run must know
+            self._fail(SourceError(f"image sets could not be queued: {_told(error)}"))
         finally:
             self._queue.close()
 
     def _take(self, item: Frame | BadFrame) -> None:
         admitted = self._admission.admit(item)
-        self._tally.receive()
+        if admitted.row == "new":
+            self._tally.receive()
         if isinstance(item, Frame):
             self._admitted(item.info)
         if admitted.opened is not None and admitted.segment is not None:
             self._send(NewSegment(admitted.segment, admitted.opened))
         if item.info.seq is not None:
             self._tally.miss(admitted.gap.n if admitted.gap else 0)
-        if admitted.gap is not None:
-            text = f"the camera's counter skipped {admitted.gap.n} from {admitted.gap.first_seq}"
-            self._tally.warn(text)
-            self._send(Event("gap", text, admitted.gap))
         if isinstance(item, BadFrame) or admitted.reason or admitted.segment is None:
             self._refuse(admitted)
         else:
-            self._accept(admitted.frame_id, admitted.segment, item)
+            self._accept(admitted, admitted.segment, item)
+
+    def _book(self, admitted: Admitted, state: str, reason: str = "", detail: str = "") -> None:
+        """Have the row of a frame written, and with it what its counter told."""
+        event = None
+        if admitted.gap is not None:
+            text = f"the camera's counter skipped {admitted.gap.n} from {admitted.gap.first_seq}"
+            self._tally.warn(text)
+            event = Event("gap", text, admitted.gap)
+        row = frame_row(
+            admitted.frame_id,
+            admitted.segment,
+            admitted.item.info,
+            state=state,
+            reason=reason,
+            detail=detail,
+        )
+        self._send(NewFrame(row, again=admitted.row != "new", gap=event))
+
+    def _tell_missing(self, admitted: Admitted) -> None:
+        if self._assembler is not None:
+            for segment, info in admitted.missing:
+                with self._in_order:
+                    self._enqueue(self._assembler.skip(segment, info))
 
     def _refuse(self, admitted: Admitted) -> None:
         item = admitted.item
         detail = item.detail if isinstance(item, BadFrame) else ""
-        row = frame_row(
-            admitted.frame_id,
-            admitted.segment,
-            item.info,
-            state="quarantined",
-            reason=admitted.reason,
-            detail=detail,
-        )
-        self._send(NewFrame(row))
+        self._book(admitted, "quarantined", admitted.reason, detail)
+        self._tell_missing(admitted)
         place, reason = _place(item), admitted.reason
         self._tally.warn(f"quarantined: {reason if place in reason else f'{place}: {reason}'}")
         if self._assembler is not None:
@@ -218,23 +256,19 @@ class Capture:
             with self._in_order:
                 self._enqueue(self._assembler.skip(segment, item.info))
 
-    def _accept(self, frame_id: int, segment: int, frame: Frame) -> None:
+    def _accept(self, admitted: Admitted, segment: int, frame: Frame) -> None:
+        frame_id = admitted.frame_id
         if self._assembler is None or self._announced is not None:
             try:
                 self._prepare_for(frame.info.segment)
             except DipstreamError as error:
-                row = frame_row(
-                    frame_id, segment, frame.info, state="quarantined", reason=str(error), detail=""
-                )
-                self._send(NewFrame(row))
+                self._book(admitted, "quarantined", str(error))
                 raise
         if self._assembler is None:
             raise StepError("the pipeline could not be prepared")
-        self._send(
-            NewFrame(
-                frame_row(frame_id, segment, frame.info, state="pending", reason="", detail="")
-            )
-        )
+        if admitted.row != "kept":
+            self._book(admitted, "pending")
+        self._tell_missing(admitted)
         with self._in_order:
             assembled = self._assembler.add(segment, frame_id, frame)
             for earlier in assembled.superseded:
@@ -258,20 +292,23 @@ class Capture:
         )
 
     def _enqueue(self, image_sets: Iterable[ImageSet]) -> None:
-        full = False
+        failed: Exception | None = None
         for image_set in image_sets:
             try:
-                for dropped in self._queue.put(image_set):
-                    self._drop(dropped, "the queue was full")
-            except QueueFullError:
-                full = True
+                for refused in self._queue.put(image_set):
+                    self._drop(*refused)
+            except QueueFullError as error:
+                failed = failed or error
                 self._drop(image_set, "the queue was full, and its policy is to stop")
-        if full:
-            raise QueueFullError
+            except Exception as error:  # noqa: BLE001 - raised below: each set has its end first
+                failed = failed or error
+                self._drop(image_set, f"it could not be queued: {_told(error)}")
+            self._watch()
+        if failed is not None:
+            raise failed
 
     def _tick(self) -> None:
         """Close sets that have waited long enough, and watch the queue."""
-        warned = False
         while not self._ended.wait(timeout=0.1):
             if self._assembler is not None:
                 try:
@@ -279,14 +316,39 @@ class Capture:
                         self._enqueue(self._assembler.expired())
                 except QueueFullError:
                     self._fail(SourceError(_QUEUE_FULL))
-            fill = self._queue.fill
-            if fill > 0.75 and not warned:
-                warned = True
-                text = "the queue is three quarters full: frames come faster than the analysis"
-                self._tally.warn(text)
-                self._send(Event("warning", text))
-            elif fill < 0.5:
-                warned = False
+                except Exception as error:  # noqa: BLE001 - whatever it is, the run must know
+                    self._fail(SourceError(f"image sets could not be queued: {_told(error)}"))
+            self._watch()
+
+    def _watch(self) -> None:
+        if self._queue.policy == "block" and not self._source.info.live:
+            return  # as it should be: files are read as fast as there is room
+        for alarm, fill in zip(
+            self._alarms, (self._queue.fill, self._queue.spill_fill), strict=True
+        ):
+            event = alarm.look(fill)
+            if event is not None:
+                if event.kind == "warning":
+                    self._tally.warn(event.message)
+                self._send(event)
+
+
+class _Alarm:
+    """Rings once when something is three quarters full, and once when it is half empty again."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._rings = False
+
+    def look(self, fill: float) -> Event | None:
+        if fill > 0.75 and not self._rings:
+            self._rings = True
+            text = f"{self._what} is three quarters full: frames come faster than the analysis"
+            return Event("warning", text)
+        if fill < 0.5 and self._rings:
+            self._rings = False
+            return Event("recovered", f"{self._what} is less than half full again")
+        return None
 
 
 def _announced(info: SourceInfo) -> Segment | None:
@@ -304,6 +366,10 @@ def _announced(info: SourceInfo) -> Segment | None:
         gain_e_per_dn=info.gain_e_per_dn,
         em_gain=info.em_gain,
     )
+
+
+def _told(error: Exception) -> str:
+    return "there was not enough memory" if isinstance(error, MemoryError) else repr(error)
 
 
 def _place(item: Frame | BadFrame) -> str:

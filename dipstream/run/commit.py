@@ -4,18 +4,21 @@ import queue
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
 from dipstream.errors import StepError
 from dipstream.frame import Frame, ImageSet
 from dipstream.pipeline import Analysis, Failure, Pipeline, StateCell
+from dipstream.run.balance import Balance
+from dipstream.run.known import Aside, aside
 from dipstream.run.labels import save_labels
 from dipstream.run.linking import Linked, Linker
 from dipstream.run.log import RunLog
 from dipstream.run.messages import (
-    LATE,
+    RESTORED,
     Done,
     Dropped,
     Event,
@@ -29,12 +32,14 @@ from dipstream.run.order import InOrder
 from dipstream.run.result import LabelImages, Result
 from dipstream.run.tally import Tally
 from dipstream.steps.quality import FocusWatch, Quality
-from dipstream.store import FrameOutcome, KnownSet, RunFolder, RunWriter, SetRow
+from dipstream.steps.step import State
+from dipstream.store import FrameOutcome, KnownSet, RunFolder, RunWriter, SetRow, set_hash
 
 __all__ = ["Committer"]
 
 _BATCH = 256
-_FOCUS = ("focus", "")
+_SLOW_S = 1.0
+_EPOCH_EVERY_S = 1.0
 
 
 class Committer:
@@ -48,6 +53,8 @@ class Committer:
         Where an earlier session of the run has left off.
     first_set_id
         The image set that is committed first; the others follow in order.
+    retried
+        The numbers of frames that were in the quarantine and are analysed again.
     reorder_s
         How long a set may keep those behind it waiting; None for as long as it takes.
     tally, log
@@ -55,7 +62,7 @@ class Committer:
     publish
         Called with every result after its commit.
     settled
-        Called once for every analysis that is committed.
+        Called once for every image set that is committed, analysed or not.
     """
 
     def __init__(
@@ -66,35 +73,54 @@ class Committer:
         first_set_id: int,
         next_track_id: int,
         states: Mapping[tuple[str, str], StateCell],
+        retried: Collection[int],
         reorder_s: float | None,
         save_label_images: bool,
         tally: Tally,
         log: RunLog,
         publish: Callable[[Result], None],
-        settled: Callable[[], None],
+        settled: Callable[[Done], None],
     ) -> None:
         self._folder = folder
         self._writer = writer
         self._order = InOrder(first_set_id, reorder_s)
-        self._linker = Linker(states, writer.live_tracks(), writer.tracked_until(), next_track_id)
+        self._linker = Linker(states, writer.live_tracks, writer.tracked_until(), next_track_id)
+        self._balance = Balance(writer.state_counts)
+        self._retried = retried
+        self._noted = first_set_id - 1
+        self._epoch_checked = time.monotonic()
         self._save_label_images = save_label_images
         self._tally = tally
         self._log = log
         self._publish = publish
         self._settled = settled
         self._pipeline: Pipeline | None = None
-        self._focus = FocusWatch(states[_FOCUS].state if _FOCUS in states else None)
+        self._focus = FocusWatch()
+        for (place, channel), scores in writer.load_focus().items():
+            self._focus.remember(place, channel, scores)
         self._inbox: queue.Queue[Message | None] = queue.Queue(maxsize=4096)
+        self._own: deque[Message] = deque()
+        self._thread = 0
         self.failed = threading.Event()
 
     def send(self, message: Message) -> None:
-        """Hand over a message; blocks while the disk is behind, unless writing has failed."""
+        """Hand over a message; blocks while the disk is behind, unless writing has failed.
+
+        A subscriber that stops the run does so from the thread that empties the inbox.
+        """
+        if threading.get_ident() == self._thread:
+            self._own.append(message)
+            return
         while not self.failed.is_set():
             try:
                 self._inbox.put(message, timeout=0.5)
             except queue.Full:
                 continue
             return
+
+    def skip(self, set_ids: Iterable[int]) -> None:
+        """Wait for none of these image sets; call before `run`."""
+        self._order.skip(set_ids)
 
     def finish(self) -> None:
         """Let `run` return once everything sent so far is committed."""
@@ -105,19 +131,16 @@ class Committer:
                 continue
             return
 
-    def keep_focus(self) -> None:
-        """Save what the focus watch remembers, in the transaction that ends the run."""
-        self._writer.save_state(*_FOCUS, segment=-1, set_id=-1, state=self._focus.state())
-
     def write_left_over(self) -> None:
         """Write the events that came after `run` had ended; inside a transaction."""
-        while not self._inbox.empty():
-            message = self._inbox.get_nowait()
+        left = [self._inbox.get_nowait() for _ in range(self._inbox.qsize())]
+        for message in (*left, *self._own):
             if isinstance(message, Event):
                 self._write_event(message)
 
     def run(self) -> None:
         """Commit until `finish`; on a failed write, sets `failed` and raises."""
+        self._thread = threading.get_ident()
         try:
             while self._commit_next():
                 pass
@@ -126,6 +149,7 @@ class Committer:
             raise
 
     def _commit_next(self) -> bool:
+        self._tally.turn()
         messages, more = self._take()
         for message in messages:
             if isinstance(message, Analysis | Dropped):
@@ -133,21 +157,49 @@ class Committer:
         ready = self._order.take(everything=not more)
         results: list[Result] = []
         if messages or ready:
+            begun = time.monotonic()
             with self._writer.transaction():
                 self._write(messages)
                 results = [self._write_set(done, in_turn) for done, in_turn in ready]
-        for result, (done, _) in zip(results, ready, strict=True):
+            self._time_commit(time.monotonic() - begun, len(ready))
+        for result in results:
             if not result.failure:
                 self._tally.commit(_lags_ms(result.image_set), result.counts())
             self._publish(result)
-            if isinstance(done, Analysis):
-                self._settled()
+        for done, _ in ready:
+            self._settled(done)
         if ready:
             self._order.restart()
+        self._check()
         return more
+
+    def _check(self) -> None:
+        """See, between two commits, whether the run is still ours and whether the book adds up."""
+        now = time.monotonic()
+        if now - self._epoch_checked > _EPOCH_EVERY_S:
+            self._epoch_checked = now
+            self._writer.check_epoch()
+        problems = self._balance.problems(self._tally.accounting())
+        if problems:
+            with self._writer.transaction():
+                for problem in problems:
+                    self._tally.warn(problem)
+                    self._write_event(Event("warning", f"the book does not add up: {problem}"))
+
+    def _time_commit(self, seconds: float, image_sets: int) -> None:
+        self._tally.time_commit(seconds)
+        if seconds > _SLOW_S:
+            text = f"a commit of {image_sets} image sets took {seconds:.1f} s: the disk is slow"
+            self._log.write("slow_commit", text, seconds=round(seconds, 3), image_sets=image_sets)
 
     def _take(self) -> tuple[list[Message], bool]:
         messages: list[Message] = []
+        if self._own:
+            # ORDER MATTERS: the rows of the frames they speak of may still be on their way.
+            before = [self._inbox.get_nowait() for _ in range(self._inbox.qsize())]
+            messages = [message for message in before if message is not None]
+            messages += [self._own.popleft() for _ in range(len(self._own))]
+            return messages, None not in before
         try:
             first = self._inbox.get(timeout=0.25)
         except queue.Empty:
@@ -163,7 +215,7 @@ class Committer:
         return messages, False
 
     def _write(self, messages: Sequence[Message]) -> None:
-        rows = [message.row for message in messages if isinstance(message, NewFrame)]
+        frames = [message for message in messages if isinstance(message, NewFrame)]
         for message in messages:
             if isinstance(message, NewSegment):
                 self._writer.add_segment(message.number, message.segment)
@@ -173,14 +225,38 @@ class Committer:
                     self._writer.add_objects_table(kind, schema)
             elif isinstance(message, Event):
                 self._write_event(message)
-        if rows:
-            self._writer.add_frames(rows)
-        now = time.time_ns()
-        for row in rows:
-            if row["state"] != "pending":
-                self._tally.finish(row["state"])
-                self._log.write(row["state"], row["reason"], path=row.get("path"))
-        self._write_outcomes([m for m in messages if isinstance(m, Outcome)], now)
+        self._write_frames(frames)
+        self._write_outcomes([m for m in messages if isinstance(m, Outcome)], time.time_ns())
+
+    def _write_frames(self, frames: Sequence[NewFrame]) -> None:
+        fresh = [frame.row for frame in frames if not frame.again]
+        again = [frame for frame in frames if frame.again]
+        if fresh:
+            self._writer.add_frames(fresh)
+            self._balance.rows += len(fresh)
+        told = {frame.row["frame_id"]: self._write_again(frame) for frame in again}
+        for frame in frames:
+            row = frame.row
+            if frame.gap is not None:
+                self._write_event(frame.gap)
+            state = told.get(row["frame_id"], row["state"])
+            if state != "pending":
+                self._tally.finish(state, reason=row["reason"])
+                about = {name: row.get(name) for name in ("frame_id", "seq", "path", "detail")}
+                self._log.write(row["state"], row["reason"], **about)
+
+    def _write_again(self, frame: NewFrame) -> str:
+        """Write the row of a frame that has one; return the state it is in."""
+        row = frame.row
+        frame_id, state = row["frame_id"], str(row["state"])
+        if state == "pending":
+            self._writer.describe_frames([row])
+        elif frame_id in self._retried and self._writer.is_in_a_set(frame_id):
+            # Its set stands as it is, and counts it.
+            (state,) = self._writer.restore_frames([frame_id], row["reason"], row["detail"])
+        else:
+            self._writer.add_frames([row], replace=True)
+        return state
 
     def _write_outcomes(self, ended: Sequence[Outcome], now: int) -> None:
         if not ended:
@@ -190,7 +266,8 @@ class Committer:
         ]
         self._writer.finish_frames(outcomes)
         for outcome in outcomes:
-            self._tally.finish(outcome.state)
+            self._tally.finish(outcome.state, reason=outcome.reason)
+            self._log.write(outcome.state, outcome.reason, frame_id=outcome.frame_id)
 
     def _write_event(self, event: Event) -> None:
         gap = event.gap
@@ -202,36 +279,51 @@ class Committer:
             first_seq=gap.first_seq if gap else None,
             n=gap.n if gap else None,
         )
-        self._log.write(event.kind, event.message)
+        about = {} if gap is None else {"segment": gap.segment, "first_seq": gap.first_seq}
+        self._log.write(event.kind, event.message, **about, n=gap.n if gap else None)
 
     def _write_set(self, done: Done, in_turn: bool) -> Result:
         known = self._writer.find_set(done.image_set.key)
-        if known is not None and done.image_set.version <= known.version:
-            # The assembler has forgotten that it closed this set long ago; the table has not.
-            return self._write_aside(done.image_set, "late", LATE)
-        if isinstance(done, Dropped) and known is not None:
-            # What was measured stays, until something is measured in its place.
-            return self._write_aside(done.image_set, "dropped", done.reason)
+        content = _content_hash(done)
+        other = aside(done, known, content, self._retried)
+        if known is not None or other is not None:
+            self._note_number(done.image_set.set_id)
+        if other is not None:
+            return self._write_aside(done, other)
         if isinstance(done, Dropped):
-            return self._write_lost(done.image_set, known, "dropped", Failure(done.reason))
+            return self._write_lost(done, known, "dropped", Failure(done.reason))
         if done.failure is not None:
-            return self._write_lost(done.image_set, known, "quarantined", done.failure)
+            return self._write_lost(done, known, "quarantined", done.failure)
         linked = Linked()
         if in_turn and known is None and self._pipeline is not None:
             try:
                 linked = self._linker.link(self._pipeline, done)
             except Exception as error:  # noqa: BLE001 - a plug-in's tracker may raise anything
                 failure = Failure(_reason(error), traceback.format_exc())
-                return self._write_lost(done.image_set, known, "quarantined", failure)
-        return self._write_analysis(done, known, linked)
+                return self._write_lost(done, known, "quarantined", failure)
+        return self._write_analysis(done, known, linked, content)
 
-    def _write_analysis(self, done: Analysis, known: KnownSet | None, linked: Linked) -> Result:
+    def _note_number(self, set_id: int) -> None:
+        """Have it known that a set which is not kept under its own number has used it up."""
+        if set_id > self._noted:
+            self._noted = set_id
+            self._writer.note_set(set_id)
+
+    def _save_states(self, done: Done, states: Mapping[tuple[str, str], State]) -> None:
+        """Keep what ordered steps remember now, whatever becomes of the set that made them."""
+        image_set = done.image_set
+        for (step, place), state in states.items():
+            key = image_set.key
+            self._writer.save_state(step, place, key.segment, image_set.set_id, state)
+
+    def _write_analysis(
+        self, done: Analysis, known: KnownSet | None, linked: Linked, content: str | None
+    ) -> Result:
         image_set = done.image_set
         set_id, version = self._writer.claim_set(image_set.set_id, known)
         for kind, rows in done.tables.items():
             self._writer.add_rows(kind, set_id, rows, linked.track_ids.get(kind))
-        for (step, place), state in {**done.states, **linked.states}.items():
-            self._writer.save_state(step, place, image_set.key.segment, set_id, state)
+        self._save_states(done, {**done.states, **linked.states})
         # What takes longest is written: the time below is that of the row but for the commit.
         now = time.time_ns()
         flags: dict[str, tuple[str, ...]] = {}
@@ -241,6 +333,7 @@ class Committer:
             channel = frame.info.channel
             flags[channel] = tuple(dict.fromkeys((*flags.get(channel, ()), *quality.flags)))
             outcomes.append(_analysed(done, i, quality, set_id, now))
+        self._save_focus(image_set)
         self._writer.finish_frames(outcomes)
         self._writer.add_set(
             set_id,
@@ -251,6 +344,7 @@ class Committer:
                 partial=image_set.partial,
                 n_frames=len(image_set.frames),
                 committed_ns=now,
+                content_hash=content,
                 n_objects=sum(len(rows) for rows in done.tables.values()),
                 estimates=done.estimates,
                 events=linked.events,
@@ -270,8 +364,11 @@ class Committer:
         )
 
     def _write_lost(
-        self, image_set: ImageSet, known: KnownSet | None, state: str, failure: Failure
+        self, done: Done, known: KnownSet | None, state: str, failure: Failure
     ) -> Result:
+        image_set = done.image_set
+        if isinstance(done, Analysis):
+            self._save_states(done, done.states)
         set_id, version = self._writer.claim_set(image_set.set_id, known)
         now = time.time_ns()
         self._writer.add_set(
@@ -294,34 +391,80 @@ class Committer:
                 for frame_id in image_set.frame_ids
             ]
         )
-        self._tally.finish(state, len(image_set.frames))
+        self._tally.finish(state, len(image_set.frames), failure.reason)
         self._tally.commit([], {})
         if state == "quarantined":
             self._tally.warn(f"quarantined: t={image_set.key.t}: {failure.reason}")
-        self._log.write(state, failure.reason, set_id=set_id, detail=failure.detail)
+        ids = list(image_set.frame_ids)
+        self._log.write(state, failure.reason, set_id=set_id, frame_ids=ids, detail=failure.detail)
         return Result(set_id=set_id, image_set=image_set, failure=failure.reason)
 
-    def _write_aside(self, image_set: ImageSet, state: str, reason: str) -> Result:
+    def _write_aside(self, done: Done, other: Aside) -> Result:
         """Answer for frames without touching the image set that the table has."""
-        now = time.time_ns()
-        self._writer.finish_frames(
-            [FrameOutcome(i, state, None, now, reason=reason) for i in image_set.frame_ids]
-        )
-        self._tally.finish(state, len(image_set.frames))
+        image_set, now, state, reason = done.image_set, time.time_ns(), other.state, other.reason
+        if isinstance(done, Analysis):
+            self._save_states(done, done.states)
+        if state == RESTORED:
+            return self._restore(done, reason or "")
+        if isinstance(done, Analysis) and state == "analysed":
+            outcomes = [
+                _analysed(done, i, quality, other.set_id, now)
+                for i, quality in enumerate(done.quality)
+            ]
+        else:
+            outcomes = [
+                FrameOutcome(i, state, None, now, reason=reason) for i in image_set.frame_ids
+            ]
+        self._writer.finish_frames(outcomes, alone=True)
+        self._tally.finish(state, len(image_set.frames), reason or "")
+        ids = list(image_set.frame_ids)
+        self._log.write(state, reason, set_id=image_set.set_id, frame_ids=ids)
+        said = reason or "the same pixels are in the table already"
+        return Result(set_id=image_set.set_id, image_set=image_set, failure=said)
+
+    def _restore(self, done: Done, reason: str) -> Result:
+        """Leave frames that were tried again, and the image set they are of, as they were."""
+        image_set = done.image_set
+        failure = done.failure if isinstance(done, Analysis) else None
+        detail = None if failure is None else failure.detail
+        states = self._writer.restore_frames(image_set.frame_ids, reason, detail)
+        for state in states:
+            self._tally.finish(state)
+        ids = list(image_set.frame_ids)
+        self._log.write("quarantined", reason, set_id=image_set.set_id, frame_ids=ids)
         return Result(set_id=image_set.set_id, image_set=image_set, failure=reason)
+
+    def _save_focus(self, image_set: ImageSet) -> None:
+        places = {
+            (_focus_place(image_set.key.segment, frame), frame.info.channel): ()
+            for frame in image_set.frames
+        }
+        scores = {place: self._focus.recent(*place) for place in places}
+        self._writer.save_focus(scores, image_set.set_id)
 
     def _judge(self, frame: Frame, quality: Quality, segment: int) -> Quality:
         info = frame.info
-        # Only like is compared with like: the same camera settings, position, plane and channel.
-        place = f"{segment} {info.z} {info.position}"
-        judged = self._focus.judge(place, info.channel, quality)
+        judged = self._focus.judge(_focus_place(segment, frame), info.channel, quality)
         for flag in judged.flags:
             kind = f"{flag.replace('_', ' ')}: {info.channel}, position {info.position}"
             self._tally.warn(f"{kind}, t={info.t}", kind)
         return judged
 
 
-def _analysed(done: Analysis, i: int, quality: Quality, set_id: int, now: int) -> FrameOutcome:
+def _focus_place(segment: int, frame: Frame) -> str:
+    # Only like is compared with like: the same camera settings, position, plane and channel.
+    return f"{segment} {frame.info.z} {frame.info.position}"
+
+
+def _content_hash(done: Done) -> str | None:
+    if not isinstance(done, Analysis) or done.failure is not None:
+        return None
+    return set_hash([frame.info for frame in done.image_set.frames], done.content_hashes)
+
+
+def _analysed(
+    done: Analysis, i: int, quality: Quality, set_id: int | None, now: int
+) -> FrameOutcome:
     return FrameOutcome(
         frame_id=done.image_set.frame_ids[i],
         state="analysed",

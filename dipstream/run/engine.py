@@ -5,7 +5,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import replace
+from typing import Any
 
 from dipstream.errors import DipstreamError, StepError, StoreError
 from dipstream.frame import FrameInfo, ImageSet
@@ -13,22 +13,27 @@ from dipstream.kernels.parallel import threads_inside_a_frame
 from dipstream.pipeline import Analysis, Failure, Pipeline, Plan, StateCell
 from dipstream.queue import SetQueue
 from dipstream.run.admit import Admission
+from dipstream.run.balance import closing
 from dipstream.run.capture import Capture
 from dipstream.run.commit import Committer
+from dipstream.run.ending import Ending
 from dipstream.run.log import RunLog
-from dipstream.run.messages import Dropped, Event, Ready
+from dipstream.run.messages import Done, Dropped, Event, Ready
 from dipstream.run.result import Accounting, Result, Status
+from dipstream.run.taking_up import take_up, waiting_sets
 from dipstream.run.tally import Tally
 from dipstream.run.turns import Turns
-from dipstream.settings import Policy, RunSettings
-from dipstream.source import ResumableSource, Source, SourceEvent, TruthfulSource
-from dipstream.store import RunFolder, RunLock, RunState, RunWriter, check_sqlite, sqlite_version
+from dipstream.settings import RunSettings
+from dipstream.source import Source, SourceEvent, TruthfulSource
+from dipstream.spill import Spill, without_pixels
+from dipstream.store import Reserve, RunFolder, RunLock, RunState, RunWriter
 from dipstream.truth import TrueSet, TruthRecorder
 
 __all__ = ["Engine"]
 
 _LIVE_REORDER_S = 10.0
 _LIVE_DEADLINE_MS = 1000.0
+_STOLEN = "the run was taken over from "
 
 
 class Engine:
@@ -42,6 +47,10 @@ class Engine:
         What to compute, how, and where the table goes.
     max_frames
         Stop after this many frames; None for no limit.
+    total_frames
+        The same, but for all sessions of the run together.
+    steal
+        Take the run over from a process that holds it and hangs.
     subscribers
         Called with every result after its commit, in the committer's thread.
     truth_subscribers
@@ -63,6 +72,8 @@ class Engine:
         folder: RunFolder,
         *,
         max_frames: int | None = None,
+        total_frames: int | None = None,
+        steal: bool = False,
         subscribers: Iterable[Callable[[Result], None]] = (),
         truth_subscribers: Iterable[Callable[[TrueSet], None]] = (),
     ) -> None:
@@ -80,26 +91,53 @@ class Engine:
         self._pipeline: Pipeline | None = None
         self._error: DipstreamError | None = None
         self._reason = ""
-        self._last: Result | None = None
+        self._last: dict[str, Any] = {}
         self._threads: list[threading.Thread] = []
         self._working = settings.threads
         self._guard = threading.Lock()
         # Results hold pixels and labels: only so many may wait for their turn to be committed.
         self._unsettled = threading.Semaphore(4 * settings.threads + 4)
         with ExitStack() as opened:
-            opened.enter_context(RunLock(folder.path))
-            self._log = opened.enter_context(RunLog(folder.log))
-            self._writer = RunWriter(folder.table, settings.durability)
+            lock = opened.enter_context(RunLock(folder.path, steal=steal))
+            self._reserve = opened.enter_context(Reserve(folder.path, settings.reserve_mb))
+            self._log = opened.enter_context(RunLog(folder.log, failed=self._fail))
+            self._writer = self._open_table(lock)
             opened.callback(self._writer.close)
-            self._build(max_frames)
-            if check_sqlite(sqlite_version()) is None:
-                opened.enter_context(self._writer.start_checkpointer(self._fail))
+            self._spill = Spill(
+                folder.spill,
+                int(settings.spill_mb * 1e6),
+                sync=settings.durability == "full",
+                failed=self._spill_failed,
+            )
+            opened.callback(self._spill.close)
+            self._build(max_frames, total_frames)
+            for text in filter(
+                None, (lock.problem, lock.stolen_from and _STOLEN + lock.stolen_from)
+            ):
+                self._event("warning", text)
+            opened.enter_context(self._writer.start_checkpointer(self._fail))
             self._opened = opened.pop_all()
 
-    def _build(self, max_frames: int | None) -> None:
-        resumed = self._resume()
+    def _open_table(self, lock: RunLock) -> RunWriter:
+        try:
+            return RunWriter(self._folder.table, self._settings.durability, holder=lock.holder)
+        except StoreError as error:
+            if not lock.stolen_from:
+                raise
+            raise StoreError(
+                f"the run cannot be taken over: {error}. If its holder, {lock.stolen_from}, hangs "
+                "in the middle of a commit, end that process first"
+            ) from error
+
+    def _build(self, max_frames: int | None, total_frames: int | None) -> None:
         info, settings = self._source.info, self._settings
         frame_id, set_id, track_id = self._writer.next_numbers()
+        left_over, absent = waiting_sets(self._writer, self._spill, self._source, set_id)
+        frame_id = self._writer.next_numbers()[0]  # some of those that wait had no row yet
+        spilled = {frame_id for one in left_over for frame_id in one.frame_ids}
+        taken = take_up(self._writer, self._source, spilled)
+        for _ in range(self._writer.state_counts().get("pending", 0)):
+            self._tally.receive()
         states = {
             key: StateCell(state, segment)
             for key, (state, segment) in self._writer.load_states().items()
@@ -108,31 +146,48 @@ class Engine:
             settings.on_change,
             first_frame_id=frame_id,
             segments=self._writer.segments(),
-            places=self._writer.places(),
+            places=taken.places,
+            expected=taken.expected,
+            counter=taken.counter,
         )
-        self._turns = Turns(set_id, states)
-        policy: Policy = settings.policy or ("drop-oldest" if info.live else "block")
-        self._queue = SetQueue(int(settings.queue_mb * 1e6), policy)
+        first_set_id = min([set_id, *absent, *(one.set_id for one in left_over)])
+        self._turns = Turns(first_set_id, states)
+        self._queue = SetQueue(
+            int(settings.queue_mb * 1e6),
+            settings.policy_for(live=info.live),
+            spill=self._spill,
+            lost=self._drop,
+            told=self._event,
+        )
         self._committer = Committer(
             self._folder,
             self._writer,
-            first_set_id=set_id,
+            first_set_id=first_set_id,
             next_track_id=track_id,
             states=states,
+            retried=taken.retried,
             reorder_s=settings.reorder_s or (None if info.replayable else _LIVE_REORDER_S),
             save_label_images=settings.save_labels,
             tally=self._tally,
             log=self._log,
             publish=self._publish,
-            settled=self._unsettled.release,
+            settled=self._settle,
+        )
+        self._ending = Ending(
+            self._folder,
+            self._writer,
+            self._committer,
+            self._reserve,
+            self._log,
+            outcome=lambda: self.outcome,
         )
         self._capture = Capture(
             self._source,
             self._plan,
             self._admission,
             self._queue,
-            first_set_id=set_id,
-            max_frames=max_frames,
+            first_set_id=max([set_id, *(one.set_id + 1 for one in left_over)]),
+            max_frames=max_frames if total_frames is None else max(total_frames - frame_id, 0),
             reference=settings.reference,
             tally=self._tally,
             log=self._log,
@@ -142,13 +197,19 @@ class Engine:
             fail=self._fail,
             admitted=self._admitted,
         )
-        self._max_frames = max_frames
+        self._max_frames = total_frames or max_frames
         self._first_frame_id = frame_id
         self._queue.open_bytes = lambda: self._capture.open_bytes
-        self._event("started", "the run goes on" if resumed else "the run begins")
+        self._event("started", "the run goes on" if taken.resumed else "the run begins")
+        if self._reserve.problem:
+            self._event("warning", self._reserve.problem)
         self._source.listen(self._hear)
-        if info.channels:
-            self._capture.prepare()
+        if info.channels or left_over:
+            self._capture.prepare(channels=left_over[0].channels if left_over else ())
+        self._committer.skip(absent)
+        for absent_id in absent:
+            self._turns.passed(absent_id)
+        self._queue.restore(left_over)
 
     def _make_recorder(
         self, listeners: Iterable[Callable[[TrueSet], None]]
@@ -164,14 +225,6 @@ class Engine:
             warn=lambda text: self._event("warning", text),
             listeners=listeners,
         )
-
-    def _resume(self) -> bool:
-        with self._writer.transaction():
-            crashed = self._writer.drop_unfinished("crash: the run ended before its analysis")
-        seen = list(self._writer.seen_frames())
-        if isinstance(self._source, ResumableSource):
-            self._source.resume(seen)
-        return bool(seen or crashed)
 
     @property
     def pipeline(self) -> Pipeline | None:
@@ -214,7 +267,7 @@ class Engine:
         """Take no more frames; everything admitted is still analysed."""
         if not self._threads or self._threads[-1].is_alive():
             self._reason = self._reason or reason
-        self._source.stop()
+        self._capture.stop()
 
     def abort(self, reason: str = "stopped at once") -> None:
         """Take no more frames and drop what waits; each dropped frame's row says so."""
@@ -234,17 +287,19 @@ class Engine:
             thread.join(None if deadline is None else max(deadline - time.monotonic(), 0))
         return not self.running
 
+    def abandon(self) -> None:
+        """Let go of everything; for one that was made and is not started after all."""
+        self._opened.close()
+
     def close(self) -> Accounting:
         """Write how the run ended, from the book, and let go of everything."""
         with self._opened:
             accounting = self._tally.accounting()
             try:
                 accounting = self._balance()
-                self._conclude(accounting)
+                self._ending.write(accounting)
             except (DipstreamError, OSError) as error:
-                text = f"how the run ended could not be written: {error}"
-                self._error = self._error or StoreError(text)
-                accounting = replace(accounting, problems=(*accounting.problems, text))
+                self._error, accounting = self._ending.write_badly(accounting, error, self._error)
             if self._log.problem:
                 self._tally.warn(self._log.problem)
             return accounting
@@ -262,7 +317,8 @@ class Engine:
     def status(self) -> Status:
         """Return how the run stands."""
         p50, p99 = self._tally.lag_ms()
-        info, last = self._source.info, self._last
+        lags, commits = self._tally.durations()
+        info = self._source.info
         return Status(
             accounting=self._tally.accounting(),
             image_sets=self._tally.image_sets,
@@ -274,16 +330,27 @@ class Engine:
             deadline_ms=self._deadline_ms,
             deadline_misses=self._tally.deadline_misses,
             queue_fill=self._queue.fill,
+            spill_fill=self._queue.spill_fill,
+            spilled=self._queue.spilled,
             expected_frames=self._max_frames or info.frames,
             ignored=info.ignored,
             warnings=self._tally.warnings(),
             truth_behind=0 if self._recorder is None else self._recorder.behind,
-            last={} if last is None else {"t": last.t, "position": last.position, **last.counts()},
+            last=self._last,
+            drops=self._tally.drops(),
+            lags=lags,
+            commits=commits,
+            source_trouble=self._tally.source_trouble,
+            idle_s=self._tally.idle_s,
         )
 
     def warnings_after(self, seen: int) -> tuple[list[str], int, int]:
         """Return what `Tally.warnings_after` says."""
         return self._tally.warnings_after(seen)
+
+    def tell(self, kind: str, message: str) -> None:
+        """Write something a person should know into the run's events; from any thread."""
+        self._event(kind, message)
 
     def _take_frames(self) -> None:
         try:
@@ -320,12 +387,15 @@ class Engine:
             if self._pipeline is None:
                 raise StepError("an image set arrived before its pipeline was ready")
             return self._pipeline.analyse(image_set, self._turns)
-        except StepError as error:
-            return Analysis(image_set, failure=Failure(str(error), traceback.format_exc()))
         except Exception as error:  # noqa: BLE001 - a plug-in's step may raise anything
-            reason = f"{type(error).__name__}: {error}"
-            return Analysis(image_set, failure=Failure(reason, traceback.format_exc()))
+            told = isinstance(error, StepError)
+            reason = str(error) if told else f"{type(error).__name__}: {error}"
+            failure = Failure(reason, traceback.format_exc())
+            return Analysis(
+                image_set, states=self._turns.left_by(image_set.set_id), failure=failure
+            )
         finally:
+            self._turns.left_by(image_set.set_id)
             self._turns.passed(image_set.set_id)
 
     def _commit(self) -> None:
@@ -349,10 +419,23 @@ class Engine:
 
     def _drop(self, image_set: ImageSet, reason: str) -> None:
         self._turns.passed(image_set.set_id)
-        self._committer.send(Dropped(image_set, reason))
+        self._committer.send(Dropped(without_pixels(image_set), reason))
+
+    def _settle(self, done: Done) -> None:
+        self._queue.settle(done.image_set.set_id)
+        if isinstance(done, Analysis):
+            self._unsettled.release()
+
+    def _spill_failed(self, reason: str) -> None:
+        self._event(
+            "degraded",
+            f"{self._folder.spill} takes no more image sets: {reason}. As long as the run goes on, "
+            "those that do not fit into memory are thinned; make room for the next one",
+        )
 
     def _publish(self, result: Result) -> None:
-        self._last = result
+        # Not the result itself: it holds pixels.
+        self._last = {"t": result.t, "position": result.position, **result.counts()}
         for subscriber in self._subscribers:
             try:
                 subscriber(result)
@@ -362,6 +445,7 @@ class Engine:
                 self._log.write("warning", text, detail=traceback.format_exc())
 
     def _hear(self, event: SourceEvent) -> None:
+        self._tally.source(event.kind, event.message)
         self._event(event.kind, event.message)
 
     def _event(self, kind: str, message: str) -> None:
@@ -371,49 +455,22 @@ class Engine:
 
     def _fail(self, error: DipstreamError) -> None:
         self._error = self._error or error
-        self._source.stop()
+        if isinstance(error, StoreError):
+            self._reserve.release(error)
+        self._capture.stop()
         if self._committer.failed.is_set():
             # Nothing can be written any more: let every thread end instead of waiting for it.
             self._turns.abort()
             self._queue.clear()
             self._queue.close()
 
-    def _conclude(self, accounting: Accounting) -> None:
-        state, reason = self.outcome
-        if not self._committer.failed.is_set():
-            with self._writer.transaction():
-                self._committer.write_left_over()
-                self._writer.add_event(time.time_ns(), state, reason or "the source has ended")
-                self._committer.keep_focus()
-            self._writer.checkpoint()
-        self._log.write(state, reason, **accounting.frames())
-        self._folder.update(
-            state=state, reason=reason, ended_ns=time.time_ns(), accounting=accounting.frames()
-        )
-
     def _balance(self) -> Accounting:
         """Count the book and hold it against what was received."""
-        counts = self._writer.state_counts()
-        booked, pending = sum(counts.values()), counts.get("pending", 0)
-        problems = []
-        if booked != self._first_frame_id + self._admission.received or pending:
-            problems.append(
-                f"{self._first_frame_id + self._admission.received} frames were received, but "
-                f"the book has {booked}, {pending} of them pending"
-            )
-        problems += [
-            f"segment {segment}: numbers {count.first} to {count.last}, but {count.received} "
-            f"received and {count.gap} missing"
-            for segment, count in self._admission.sequences.items()
-            if not count.balanced
-        ]
-        return replace(
+        return closing(
+            self._writer.state_counts(),
             self._tally.accounting(),
-            received=booked,
-            analysed=counts.get("analysed", 0),
-            dropped=counts.get("dropped", 0),
-            quarantined=counts.get("quarantined", 0),
-            late=counts.get("late", 0),
-            pending=pending,
-            problems=tuple(problems),
+            self._admission.sequences,
+            received=self._first_frame_id + self._admission.received,
+            # What could not be written, or was not taken again, is for `resume`.
+            due=None if self._committer.failed.is_set() else len(self._admission.expected),
         )

@@ -1,6 +1,6 @@
 """Tracking in order: a state for each type of object and place, one numbering for the run."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -44,7 +44,8 @@ class Linker:
     cells
         The states an earlier session of the run has left, by (step, place).
     live_tracks
-        Tracks that have not ended, in order, by (object type, place).
+        Reads from the table, which takes long, the tracks that have not ended, in order, by (object
+        type, place). They are needed where a segment ends; a new run knows that it has none.
     tracked_until
         The last time point at each place.
     next_track_id
@@ -54,12 +55,13 @@ class Linker:
     def __init__(
         self,
         cells: Mapping[tuple[str, str], StateCell],
-        live_tracks: Mapping[tuple[str, str], Ints],
+        live_tracks: Callable[[], Mapping[tuple[str, str], Ints]],
         tracked_until: Mapping[str, int],
         next_track_id: int,
     ) -> None:
         self._cells = dict(cells)
-        self._live_tracks = dict(live_tracks)
+        self._read_tracks = live_tracks
+        self._live_tracks: dict[tuple[str, str], Ints] | None = None if next_track_id > 1 else {}
         self._until = dict(tracked_until)
         self._next_track_id = next_track_id
 
@@ -81,7 +83,7 @@ class Linker:
                 free = max(free, int(events.track_id.max()) + 1)
             if cell.segment not in {-1, key.segment}:
                 # What moved in another segment's pixels cannot be followed in these.
-                live = self._live_tracks.get((kind, key.place), np.empty(0, np.int64))
+                live = self._live(kind, key.place)
                 events = TrackEvents.joined(TrackEvents.ends(live), events)
             linked.states[f"track.{kind}", key.place] = state
             linked.track_ids[kind] = links.track_ids
@@ -89,12 +91,20 @@ class Linker:
         self._remember(linked, key, free)
         return linked
 
+    def _live(self, kind: str, place: str) -> Ints:
+        if self._live_tracks is None:
+            # ORDER MATTERS: what this image set adds is not in the table yet.
+            self._live_tracks = dict(self._read_tracks())
+        return self._live_tracks.get((kind, place), np.empty(0, np.int64))
+
     def _remember(self, linked: Linked, key: SetKey, free: int) -> None:
         place, segment = key.place, key.segment
         first_new, self._next_track_id = self._next_track_id, free
         self._until[place] = key.t
         for at, state in linked.states.items():
             self._cells[at] = StateCell(state, segment)
+        if self._live_tracks is None:
+            return
         for kind, events in linked.events.items():
             live = self._live_tracks.get((kind, place), np.empty(0, np.int64))
             # A number that is not new is known already: few are, so that little is sorted.

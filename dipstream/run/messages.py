@@ -10,6 +10,7 @@ from dipstream.run.admit import Gap
 
 __all__ = [
     "LATE",
+    "RESTORED",
     "Done",
     "Dropped",
     "Event",
@@ -20,6 +21,8 @@ __all__ = [
     "Ready",
 ]
 
+RESTORED = "restored"
+"""Not a state: the frame goes back to the one it had before it was tried again."""
 LATE = "it came after its image set had been closed"
 
 
@@ -33,9 +36,20 @@ class NewSegment:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NewFrame:
-    """A frame was admitted; its row."""
+    """A frame was admitted; its row.
+
+    Attributes
+    ----------
+    again
+        The row is in the book since an earlier session, and is replaced.
+    gap
+        What the frame told of the device's counter: written with the row, so that after a crash
+        the book has both or neither.
+    """
 
     row: Mapping[str, Any]
+    again: bool = False
+    gap: "Event | None" = None
 
 
 @dataclass(frozen=True, slots=True)

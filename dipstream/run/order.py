@@ -1,7 +1,7 @@
 """Puts what parallel workers finish back in order before it is tracked and committed."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from dipstream.run.messages import Done
 
@@ -34,6 +34,11 @@ class InOrder:
         self._waiting: dict[int, Done] = {}
         self._since = clock()
         self._overtaken: list[Done] = []
+        self._absent: set[int] = set()
+
+    def skip(self, set_ids: Iterable[int]) -> None:
+        """Wait for none of these: a crash has taken them."""
+        self._absent.update(set_ids)
 
     def add(self, done: Done) -> None:
         """Take in a set."""
@@ -54,6 +59,9 @@ class InOrder:
         while self._waiting:
             if self._next in self._waiting:
                 ready.append((self._waiting.pop(self._next), True))
+                self._next += 1
+            elif self._next in self._absent:
+                self._absent.remove(self._next)
                 self._next += 1
             elif everything or self._is_overdue():
                 self._next = min(self._waiting)

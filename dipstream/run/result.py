@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from dipstream.frame import ImageSet
+from dipstream.run.histogram import Histogram
 from dipstream.steps.image import Labels
 from dipstream.table import RowBatch
 
@@ -155,12 +156,22 @@ class Status:
         From a frame's arrival to its row, over the newest frames; None before the first.
     deadline_ms, deadline_misses
         How late a row may be, or None; rows of this session that were later.
-    queue_fill
-        0 to 1.
+    queue_fill, spill_fill
+        How full the memory for pixels is, and the disk's share for those that wait there, 0 to 1.
+    spilled
+        Image sets of this session that had to wait on the disk, since read back or not.
     warnings
         The newest warnings, newest last.
     truth_behind
         Frames whose truth is still to be written.
+    drops
+        Dropped frames of this session by the kind of reason.
+    lags, commits
+        From a frame's arrival to its row, and of transactions, over the whole session.
+    source_trouble
+        Why the source is degraded; empty while it is well.
+    idle_s
+        How long ago the committer's loop went round; it does so four times a second and more.
     """
 
     accounting: Accounting
@@ -173,8 +184,15 @@ class Status:
     deadline_ms: float | None = None
     deadline_misses: int = 0
     queue_fill: float = 0.0
+    spill_fill: float = 0.0
+    spilled: int = 0
     expected_frames: int | None = None
     ignored: int = 0
     warnings: Sequence[str] = ()
     truth_behind: int = 0
     last: Mapping[str, Any] = field(default_factory=dict)
+    drops: Mapping[str, int] = field(default_factory=dict)
+    lags: Histogram = field(default_factory=Histogram)
+    commits: Histogram = field(default_factory=Histogram)
+    source_trouble: str = ""
+    idle_s: float = 0.0

@@ -1,17 +1,21 @@
 """Live counters for the views. The book is the table `frames`; this only mirrors it in memory."""
 
 import math
+import re
 import threading
 import time
 from collections import Counter, deque
 
 import numpy as np
 
+from dipstream.run.histogram import Durations, Histogram
 from dipstream.run.result import Accounting
 
-__all__ = ["Tally"]
+__all__ = ["Tally", "reason_kind"]
 
 _RECENT, _SHOWN, _KEPT = 500, 5, 1000
+_REASONS = 20
+"""Kinds of reasons that are told apart; a metric must not grow without end."""
 
 
 class Tally:
@@ -37,17 +41,24 @@ class Tally:
         self._warnings: dict[str, str] = {}
         self._said: deque[str] = deque(maxlen=_KEPT)
         self._said_in_all = 0
-        self.started = time.monotonic()
+        self._lags, self._commit_times = Durations(), Durations()
+        self._drops: Counter[str] = Counter()
+        self._source_trouble = ""
+        self.started = self._turned = time.monotonic()
 
     def receive(self) -> None:
         """Count a frame that was admitted."""
         with self._lock:
             self._received += 1
 
-    def finish(self, state: str, n: int = 1) -> None:
-        """Count frames that have reached their end state."""
+    def finish(self, state: str, n: int = 1, reason: str | None = None) -> None:
+        """Count frames that have reached their end state; those dropped by the kind of reason."""
         with self._lock:
             self._states[state] += n
+            if state == "dropped":
+                kind = reason_kind(reason)
+                full = len(self._drops) >= _REASONS and kind not in self._drops
+                self._drops["other" if full else kind] += n
 
     def miss(self, n: int) -> None:
         """Count numbers that a device's counter skipped; 0 notes that there is a counter."""
@@ -60,8 +71,44 @@ class Tally:
             self.image_sets += 1
             self.objects.update(objects)
             self._lags_ms.extend(lags_ms)
+            self._lags.add(lag / 1e3 for lag in lags_ms)
             self.deadline_misses += sum(lag > self._deadline_ms for lag in lags_ms)
             self._commits.append((time.monotonic(), len(lags_ms)))
+
+    def turn(self) -> None:
+        """Note that the committer's loop has gone round: it is not stuck in the disk."""
+        self._turned = time.monotonic()
+
+    def time_commit(self, seconds: float) -> None:
+        """Count a transaction, and how long it took until it was durable."""
+        with self._lock:
+            self._commit_times.add([seconds])
+
+    def source(self, kind: str, message: str) -> None:
+        """Note what the source says of itself: ``degraded`` until it has ``recovered``."""
+        if kind in {"degraded", "recovered"}:
+            with self._lock:
+                self._source_trouble = message if kind == "degraded" else ""
+
+    @property
+    def idle_s(self) -> float:
+        """How long ago the committer's loop went round, in s."""
+        return time.monotonic() - self._turned
+
+    @property
+    def source_trouble(self) -> str:
+        """Why the source is degraded; empty while it is well."""
+        return self._source_trouble
+
+    def drops(self) -> dict[str, int]:
+        """Return the dropped frames by the kind of reason."""
+        with self._lock:
+            return dict(self._drops)
+
+    def durations(self) -> tuple[Histogram, Histogram]:
+        """Return the lags of frames and the times of commits, over the whole session."""
+        with self._lock:
+            return self._lags.histogram(), self._commit_times.histogram()
 
     def warn(self, text: str, kind: str = "") -> None:
         """Keep a warning for the views.
@@ -127,3 +174,9 @@ class Tally:
             if not recent:
                 return 0.0
             return sum(n for _, n in recent) / max(now - max(recent[0][0], self.started), 0.1)
+
+
+def reason_kind(reason: str | None) -> str:
+    """Return the part of a reason that does not change from frame to frame."""
+    first = re.split(r"[:;(]", reason or "unknown", maxsplit=1)[0]
+    return re.sub(r"\d+", "N", first).strip()[:60] or "unknown"

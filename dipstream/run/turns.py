@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dipstream.errors import StepError
 from dipstream.frame import ImageSet
 from dipstream.pipeline import StateCell
+from dipstream.steps.step import State
 
 __all__ = ["Turns"]
 
@@ -30,6 +31,7 @@ class Turns:
         self._cells = dict(states)
         self._next: dict[str, int] = {}
         self._ahead: dict[str, set[int]] = {}
+        self._left: dict[int, dict[tuple[str, str], State]] = {}
         self._aborted = False
         self._changed = threading.Condition()
 
@@ -49,10 +51,20 @@ class Turns:
                 self._changed.wait(timeout=1.0)
             cell = self._cells.setdefault((step, image_set.key.place), StateCell())
             cell.enter(image_set.key.segment)
+        before = cell.state
         try:
             yield cell
+            if cell.state is not None and cell.state is not before:
+                self._left.setdefault(image_set.set_id, {})[step, image_set.key.place] = cell.state
         finally:
             self._pass(step, image_set.set_id)
+
+    def left_by(self, set_id: int) -> dict[tuple[str, str], State]:
+        """Return, once, the states that a set has left at the steps it passed.
+
+        They stay though a later step fails: the sets after it go on from them.
+        """
+        return self._left.pop(set_id, {})
 
     def passed(self, set_id: int) -> None:
         """Note that a set is through with every step: analysed, failed or dropped."""

@@ -4,6 +4,7 @@ Not a step: the run judges every raw frame, before anything is corrected.
 """
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -240,6 +241,14 @@ class FocusWatch:
             return replace(quality, flags=(*quality.flags, "out_of_focus"))
         scores.append(quality.focus_score)
         return quality
+
+    def recent(self, position: str, channel: str) -> tuple[float, ...]:
+        """Return the scores that the next frame of this position and channel is held against."""
+        return tuple(self._scores.get((position, channel), ()))
+
+    def remember(self, position: str, channel: str, scores: Iterable[float]) -> None:
+        """Go on from what `recent` has returned."""
+        self._scores[position, channel] = deque(scores, maxlen=self.remembered)
 
     def state(self) -> State:
         """Return what is remembered as named arrays, from which another watch can go on."""

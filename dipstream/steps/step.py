@@ -32,6 +32,8 @@ Return the very object you were given if nothing changed: it is then not written
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+TIMEOUT_S = 120.0
+
 
 class ColumnsOf(Protocol):
     """Says, before the first frame, which columns a measure step will deliver.
@@ -60,10 +62,15 @@ class StepMark:
     version: int = 1
     columns: ColumnsOf | None = None
     unit: str | None = None
+    timeout_s: float = TIMEOUT_S
 
 
 def pure(
-    *, version: int = 1, columns: ColumnsOf | None = None, unit: str | None = None
+    *,
+    version: int = 1,
+    columns: ColumnsOf | None = None,
+    unit: str | None = None,
+    timeout_s: float = TIMEOUT_S,
 ) -> Callable[[F], F]:
     """Mark a function as a step that depends on nothing but its arguments.
 
@@ -75,13 +82,20 @@ def pure(
         For measure steps: the columns they deliver.
     unit
         For corrections: the unit of the pixels afterwards, where it is another one than before.
+    timeout_s
+        For steps of other packages, which run in a process of their own: it is killed if one image
+        set takes longer. The first one includes the import of the package.
     """
-    return _marker(StepMark("pure", version, columns, unit))
+    return _marker(StepMark("pure", version, columns, unit, timeout_s))
 
 
-def ordered(*, version: int = 1) -> Callable[[F], F]:
-    """Mark a function as a step that carries a state from image set to image set."""
-    return _marker(StepMark("ordered", version))
+def ordered(*, version: int = 1, timeout_s: float = TIMEOUT_S) -> Callable[[F], F]:
+    """Mark a function as a step that carries a state from image set to image set.
+
+    The state is all that it may remember: where it is part of another package, its process may be
+    started anew at any time. `version` and `timeout_s` as for `pure`.
+    """
+    return _marker(StepMark("ordered", version, timeout_s=timeout_s))
 
 
 def mark_of(function: Callable[..., Any]) -> StepMark | None:

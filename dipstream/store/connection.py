@@ -123,6 +123,23 @@ class Connection:
                     self._prepared.pop(sql).close()
                 raise
 
+    def ask(self, sql: str) -> Any:
+        """Return the first column of the first row of a query, or None if there is no row.
+
+        The statement is prepared once and kept, as by `run`.
+        """
+        with self._errors():
+            try:
+                statement = self._prepared.get(sql) or self._prepare(sql)
+                stream, _ = statement.execute_query()
+                # Read to its end: SQLite keeps a statement that is not in the middle of its answer.
+                found = pa.RecordBatchReader._import_from_c(stream.address).read_all()  # noqa: SLF001
+            except BaseException:
+                if sql in self._prepared:
+                    self._prepared.pop(sql).close()
+                raise
+        return found.column(0)[0].as_py() if found.num_rows else None
+
     def append(self, table: str, rows: pa.RecordBatch, *, replace: bool = False) -> None:
         """Append rows to an existing table by column name; NaN becomes NULL.
 

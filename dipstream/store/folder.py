@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 from dipstream.config import near
 from dipstream.errors import StoreError
+from dipstream.store.durable import sync_folder
 
 __all__ = ["RunFolder", "RunRecord", "RunState", "find_run", "list_runs", "new_run"]
 
@@ -27,8 +28,14 @@ class RunRecord:
     ----------
     source, source_key
         The source as it was named, and what must be equal for a `watch` to go on with the run.
+    source_given, driver, options
+        What opens the source again: paths are absolute. None for a source that a program gave.
+    max_frames
+        How many frames the run was to have; None for no limit.
     pipeline, pipeline_sha256
         The canonical pipeline and its hash.
+    pipeline_folder
+        What the pipeline's paths are relative to.
     state
         ``running`` also stands in the folder of a run that was killed: nobody holds its lock.
     accounting
@@ -45,6 +52,11 @@ class RunRecord:
     pipeline: dict[str, Any]
     pipeline_sha256: str
     settings: dict[str, Any]
+    source_given: str | list[str] | None = None
+    driver: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    max_frames: int | None = None
+    pipeline_folder: str = ""
     channels: tuple[str, ...] = ()
     state: RunState = "running"
     reason: str = ""
@@ -75,6 +87,11 @@ class RunFolder:
         return self.path / "log.jsonl"
 
     @property
+    def spill(self) -> Path:
+        """Where image sets wait that do not fit into memory."""
+        return self.path / "spill"
+
+    @property
     def labels(self) -> Path:
         """The label images, if they are saved."""
         return self.path / "labels"
@@ -86,13 +103,16 @@ class RunFolder:
             raw = json.loads(path.read_text(encoding="utf-8"))
             raw["channels"] = tuple(raw["channels"])
             return RunRecord(**raw)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise StoreError(
                 f"{path} is not what a run writes ({error}); is {self.path} a run?"
             ) from error
 
     def write(self, record: RunRecord) -> None:
-        """Replace `run.json` as one, so that a reader never sees half of it."""
+        """Replace `run.json` as one, so that a reader never sees half of it.
+
+        Raises `StoreError`.
+        """
         path = self.path / "run.json"
         fresh = path.with_suffix(".json.new")
         try:
@@ -101,9 +121,14 @@ class RunFolder:
                 file.flush()
                 os.fsync(file.fileno())
             _replace(fresh, path)
-        except OSError:
-            fresh.unlink(missing_ok=True)
-            raise
+            sync_folder(self.path)
+        except OSError as error:
+            with suppress(OSError):
+                fresh.unlink(missing_ok=True)
+            raise StoreError(
+                f"{path} cannot be written: {error.strerror or error}; make room, or see to the "
+                "disk, and go on with `dipstream resume`"
+            ) from error
 
     def update(self, **changes: Any) -> RunRecord:
         """Change some fields of `run.json`."""
@@ -133,6 +158,7 @@ def new_run(home: Path, pipeline_name: str) -> RunFolder:
         path = runs / f"{stamp}-{pipeline_name}-{secrets.token_hex(2)}"
         try:
             path.mkdir(parents=True)
+            sync_folder(runs)
         except FileExistsError:
             continue
         except OSError as error:

@@ -22,6 +22,8 @@ _ORDER = {
     "track_events": "event_id",
     "events": "event_id",
     "segments": "segment",
+    "commits": "commit_number",
+    "epochs": "epoch",
     "columns": "table_name, ordinal",
 }
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import xxhash
 
 from dipstream.frame import FrameInfo, Segment, SetKey
 from dipstream.steps.objects import EVENT_KINDS, TrackEvents
@@ -18,6 +19,7 @@ from dipstream.table import RowBatch, Schema
 __all__ = [
     "OUTCOME_COLUMNS",
     "FrameOutcome",
+    "PendingFrame",
     "SetRow",
     "arrow_batch",
     "event_rows",
@@ -25,6 +27,7 @@ __all__ = [
     "object_rows",
     "outcome_rows",
     "segment_row",
+    "set_hash",
 ]
 
 _ARROW = {"int64": pa.int64(), "float64": pa.float64(), "text": pa.string(), "blob": pa.binary()}
@@ -50,6 +53,32 @@ class FrameOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class PendingFrame:
+    """The row of a frame whose analysis is still due, as an earlier session has left it.
+
+    Attributes
+    ----------
+    retried
+        1 if the frame was in the quarantine, and is tried again.
+    """
+
+    frame_id: int
+    segment: int | None
+    seq: int | None
+    position: str
+    t: int
+    z: int
+    channel: str
+    version: int
+    path: str | None
+    plane: int | None
+    file_size: int | None
+    file_mtime_ns: int | None
+    file_hash: str | None
+    retried: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class SetRow:
     """The row of an image set, and the track events that go with it."""
 
@@ -60,6 +89,7 @@ class SetRow:
     committed_ns: int
     n_objects: int = 0
     reason: str | None = None
+    content_hash: str | None = None
     estimates: Mapping[str, float] | None = None
     events: Mapping[str, TrackEvents] = field(default_factory=dict)
 
@@ -75,11 +105,29 @@ class SetRow:
             "reason": self.reason,
             "partial": int(self.partial),
             "content_version": version,
+            "content_hash": self.content_hash,
             "n_frames": self.n_frames,
             "n_objects": self.n_objects,
             "estimates": json.dumps(_finite(self.estimates or {}), sort_keys=True),
             "committed_ns": self.committed_ns,
         }
+
+
+def set_hash(frames: Sequence[FrameInfo], content_hashes: Sequence[str]) -> str | None:
+    """Return the XXH3-64 over channel, plane and content of each frame; None if not all are known.
+
+    Parameters
+    ----------
+    frames, content_hashes
+        In the same order.
+    """
+    if not content_hashes or len(content_hashes) != len(frames):
+        return None
+    parts = [
+        f"{info.channel}\0{info.z}\0{content}\0"
+        for info, content in zip(frames, content_hashes, strict=True)
+    ]
+    return xxhash.xxh3_64_hexdigest("".join(parts).encode())
 
 
 def _finite(estimates: Mapping[str, float]) -> dict[str, float | None]:

@@ -7,6 +7,8 @@ from dipstream.table import Column, Schema
 
 __all__ = [
     "COLUMNS",
+    "COMMITS",
+    "EPOCHS",
     "EVENTS",
     "FRAMES",
     "IMAGE_SETS",
@@ -22,7 +24,7 @@ __all__ = [
     "objects_table",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _C = Column
 _EVENT_KINDS = "started, finished, stopped, failed, gap, warning, degraded, recovered or info"
@@ -95,6 +97,7 @@ IMAGE_SETS = Schema(
         _C("reason", "text", "", "why it was not analysed"),
         _C("partial", "int64", "", "1 if a channel or plane is missing"),
         _C("content_version", "int64", "", "1, and one more each time a file was rewritten"),
+        _C("content_hash", "text", "", "XXH3-64 over its frames: place and pixels; NULL if unread"),
         _C("n_frames", "int64", "", "frames in the set"),
         _C("n_objects", "int64", "", "objects of all types"),
         _C("estimates", "text", "", "JSON: threshold, drift and whatever else the steps found"),
@@ -153,6 +156,26 @@ ORDERED_STATE = Schema(
     )
 )
 
+EPOCHS = Schema(
+    (
+        _C("epoch", "int64", "", "number of the writer; the highest one is the only one that may"),
+        _C("holder", "text", "", "who writes: process, computer and time"),
+        _C("begun_ns", "int64", "ns", "when it opened the run, UTC since the epoch"),
+    )
+)
+
+COMMITS = Schema(
+    (
+        _C("commit_number", "int64", "", "1, 2, … in the order of commits, without gaps"),
+        _C("set_id", "int64", "", "the image set that was written; NULL for a frame by itself"),
+        _C("content_version", "int64", "", "of the image set"),
+        _C("frame_id", "int64", "", "the frame that ended without an image set of its own"),
+        _C("content_hash", "text", "", "of the image set"),
+        _C("epoch", "int64", "", "who wrote it: see epochs"),
+        _C("committed_ns", "int64", "ns", "row written, UTC since the epoch"),
+    )
+)
+
 COLUMNS = Schema(
     (
         _C("table_name", "text", "", "table or view"),
@@ -172,6 +195,8 @@ TABLES = {
     "track_events": TRACK_EVENTS,
     "events": EVENTS,
     "ordered_state": ORDERED_STATE,
+    "epochs": EPOCHS,
+    "commits": COMMITS,
     "columns": COLUMNS,
 }
 
@@ -181,6 +206,8 @@ _KEYS = {
     "image_sets": '"set_id" INTEGER PRIMARY KEY',
     "track_events": '"event_id" INTEGER PRIMARY KEY',
     "events": '"event_id" INTEGER PRIMARY KEY',
+    "epochs": '"epoch" INTEGER PRIMARY KEY',
+    "commits": '"commit_number" INTEGER PRIMARY KEY',
 }
 
 _EXTRA = (
@@ -190,6 +217,11 @@ _EXTRA = (
     "CREATE INDEX frames_path ON frames (path) WHERE path IS NOT NULL",
     "CREATE INDEX frames_set ON frames (set_id)",
     "CREATE INDEX track_events_set ON track_events (set_id)",
+    # Where tracks begin and end: which of them live, a run that goes on must know at once.
+    (
+        "CREATE INDEX track_events_lives ON track_events (object_type, track_id, kind, set_id) "
+        "WHERE kind IN ('start', 'division', 'end')"
+    ),
     "CREATE UNIQUE INDEX ordered_state_key ON ordered_state (step, place)",
     "CREATE UNIQUE INDEX columns_key ON columns (table_name, name)",
     """CREATE VIEW tracks AS

@@ -1,21 +1,25 @@
 """The one writing connection of a run. Used by one thread; every method needs a transaction."""
 
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from dipstream.errors import StoreError
-from dipstream.frame import Origin, Segment, SetKey
-from dipstream.source import SeenFrame
+from dipstream.frame import Segment, SetKey
 from dipstream.steps.step import State
 from dipstream.store import schema
 from dipstream.store.checkpoint import Checkpointer
-from dipstream.store.connection import Connection, quoted
+from dipstream.store.connection import Connection, check_sqlite, quoted, sqlite_version
+from dipstream.store.earlier import FOCUS, NUMBERS, Earlier
 from dipstream.store.rows import (
     OUTCOME_COLUMNS,
     FrameOutcome,
@@ -35,6 +39,17 @@ _TRACK_ID = Column(
     "track_id", "int64", "", "track, unique in the run; NULL if not tracked", "track"
 )
 
+_DESCRIPTION = Schema(
+    tuple(
+        column
+        for column in schema.FRAMES
+        if column.name != "frame_id" and column.name not in OUTCOME_COLUMNS
+    )
+)
+_DESCRIBE_FRAMES = (
+    f"UPDATE frames SET {', '.join(f'{quoted(name)} = ?' for name in _DESCRIPTION.names)} "
+    "WHERE frame_id = ?"
+)
 _FINISH_FRAMES = (
     f"UPDATE frames SET {', '.join(f'{quoted(name)} = ?' for name in OUTCOME_COLUMNS)} "
     "WHERE frame_id = ?"
@@ -46,9 +61,22 @@ class KnownSet(NamedTuple):
 
     set_id: int
     version: int
+    state: str = "analysed"
+    content_hash: str | None = None
+    n_frames: int = 0
 
 
-class RunWriter:
+@dataclass(slots=True)
+class _Numbers:
+    """The next free ones; a transaction that fails gives back those it took."""
+
+    event: int
+    track_event: int
+    commit: int
+    track: int
+
+
+class RunWriter(Earlier):
     """Writes a run's table; creates it if it is not there.
 
     Parameters
@@ -57,20 +85,40 @@ class RunWriter:
         The database file.
     durability
         See `dipstream.store.connection.Connection`.
+    holder
+        Who writes, as others are told: this process by default.
+
+    Raises
+    ------
+    StoreError
+        If the table cannot be opened, another writer is in the middle of a commit for too long, or
+        the version of SQLite is one that may corrupt a table.
     """
 
-    def __init__(self, path: Path, durability: str = "full") -> None:
+    def __init__(self, path: Path, durability: str = "full", *, holder: str = "") -> None:
+        # Readers are safe with any version: only who writes or checkpoints can do harm.
+        if unsound := check_sqlite(sqlite_version()):
+            raise StoreError(f"the run is not written: {unsound}")
         self._path = path
-        self._connection = Connection(path, durability=durability)
+        self.epoch = 0
+        self.taken_over = False
+        super().__init__(Connection(path, durability=durability))
         self._objects: dict[str, Schema] = {}
         self._checkpointer: Checkpointer | None = None
         try:
-            # A run that was killed at once has left a file without tables.
-            if not self._connection.execute("SELECT 1 FROM sqlite_master LIMIT 1"):
-                self._create()
-            self._check_version(path)
-            self._next_event = self._max("events", "event_id") + 1
-            self._next_track_event = self._max("track_events", "event_id") + 1
+            with self._connection.transaction():
+                # A run that was killed at once has left a file without tables.
+                if not self._connection.execute("SELECT 1 FROM sqlite_master LIMIT 1"):
+                    self._create()
+                self._check_version(path)
+                self._begin(holder or _this_process())
+            # ORDER MATTERS: from here on nobody else commits, so that these stay the next ones.
+            self._next = _Numbers(
+                self._max("events", "event_id") + 1,
+                self._max("track_events", "event_id") + 1,
+                max(self._max("commits", "commit_number") + 1, 1),
+                self.next_numbers()[2],
+            )
         except BaseException:
             self.close()
             raise
@@ -81,9 +129,21 @@ class RunWriter:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commit what happens inside as one, or nothing of it."""
-        with self._connection.transaction():
-            yield
+        """Commit what happens inside as one, or nothing of it.
+
+        Raises
+        ------
+        StoreError
+            If another writer has opened the run since: this one will never commit again.
+        """
+        before = replace(self._next)
+        try:
+            with self._connection.transaction():
+                self.check_epoch()
+                yield
+        except BaseException:
+            self._next = before
+            raise
         if self._checkpointer is not None:
             self._checkpointer.relieve(self._connection)
 
@@ -109,24 +169,48 @@ class RunWriter:
             "segments", arrow_batch(schema.SEGMENTS, [segment_row(number, segment)])
         )
 
-    def add_frames(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write the rows of admitted frames."""
-        self._connection.append("frames", arrow_batch(schema.FRAMES, rows))
+    def add_frames(self, rows: Sequence[Mapping[str, Any]], *, replace: bool = False) -> None:
+        """Write the rows of admitted frames; with `replace`, in place of those with their number.
 
-    def finish_frames(self, outcomes: Sequence[FrameOutcome]) -> None:
-        """Turn pending rows into their end state."""
+        One that has ended already has a commit of its own.
+        """
+        self._connection.append("frames", arrow_batch(schema.FRAMES, rows), replace=replace)
+        self._commit_frames([row["frame_id"] for row in rows if row["state"] != "pending"])
+
+    def describe_frames(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write anew what is known of frames that are tried again, but not how they had ended.
+
+        Were that lost, a crash before their end would make new frames of them.
+        """
+        columns = Schema((*_DESCRIPTION, schema.FRAMES["frame_id"]))
+        self._connection.run(_DESCRIBE_FRAMES, arrow_batch(columns, rows))
+
+    def finish_frames(self, outcomes: Sequence[FrameOutcome], *, alone: bool | None = None) -> None:
+        """Turn pending rows into their end state.
+
+        Parameters
+        ----------
+        outcomes
+            What became of each.
+        alone
+            Whether they end by themselves, each with a commit of its own, instead of with an image
+            set that is written in the same transaction; by default those without a set do.
+        """
         self._connection.run(_FINISH_FRAMES, outcome_rows(outcomes))
+        self._commit_frames(
+            [one.frame_id for one in outcomes if (one.set_id is None if alone is None else alone)]
+        )
 
     def find_set(self, key: SetKey) -> KnownSet | None:
-        """Return the number and content version of the set of this key, if there is one."""
+        """Return the set of this key, if there is one."""
         known = self._connection.execute(
-            "SELECT set_id, content_version FROM image_sets "
+            "SELECT set_id, content_version, state, content_hash, n_frames FROM image_sets "
             "WHERE segment = ? AND position = ? AND t = ? AND coalesce(z, -1) = ?",
             (key.segment, key.position, key.t, -1 if key.z is None else key.z),
         )
-        return KnownSet(int(known[0][0]), int(known[0][1])) if known else None
+        return KnownSet(*known[0]) if known else None
 
-    def claim_set(self, set_id: int, known: KnownSet | None) -> KnownSet:
+    def claim_set(self, set_id: int, known: KnownSet | None) -> tuple[int, int]:
         """Return the number and content version a set is to be written under.
 
         One that is in the table already (see `find_set`) is superseded: its rows are removed in
@@ -134,22 +218,28 @@ class RunWriter:
         version.
         """
         if known is None:
-            return KnownSet(set_id, 1)
+            return set_id, 1
         self._connection.execute("DELETE FROM image_sets WHERE set_id = ?", (known.set_id,))
         for kind in self._objects:
             table = quoted(schema.objects_table(kind))
             self._connection.execute(f"DELETE FROM {table} WHERE set_id = ?", (known.set_id,))
-        return KnownSet(known.set_id, known.version + 1)
+        return known.set_id, known.version + 1
 
     def add_set(self, set_id: int, version: int, row: SetRow) -> None:
-        """Write the row of an image set and its track events."""
+        """Write the row of an image set, its track events and its commit."""
         self._connection.append(
             "image_sets", arrow_batch(schema.IMAGE_SETS, [row.values(set_id, version)])
         )
         for kind, events in row.events.items():
-            rows = event_rows(kind, events, set_id, version, self._next_track_event)
+            rows = event_rows(kind, events, set_id, version, self._next.track_event)
             self._connection.append("track_events", rows)
-            self._next_track_event += len(events)
+            self._next.track_event += len(events)
+            if len(events) and (newest := int(events.track_id.max())) >= self._next.track:
+                self._next.track = newest + 1
+                self._note("track_id", newest)
+        self._commit(
+            [{"set_id": set_id, "content_version": version, "content_hash": row.content_hash}]
+        )
 
     def add_rows(self, kind: str, set_id: int, rows: RowBatch, track_ids: Any) -> None:
         """Write the objects of one type in one set; `track_ids` may be None."""
@@ -169,7 +259,7 @@ class RunWriter:
     ) -> None:
         """Write something a person should know about the run."""
         row = {
-            "event_id": self._next_event,
+            "event_id": self._next.event,
             "time_ns": time_ns,
             "kind": kind,
             "message": message,
@@ -177,7 +267,7 @@ class RunWriter:
             "first_seq": first_seq,
             "n": n,
         }
-        self._next_event += 1
+        self._next.event += 1
         self._connection.append("events", arrow_batch(schema.EVENTS, [row]))
 
     def save_state(self, step: str, place: str, segment: int, set_id: int, state: State) -> None:
@@ -194,110 +284,95 @@ class RunWriter:
         batch = arrow_batch(schema.ORDERED_STATE, [row])
         self._connection.append("ordered_state", batch, replace=True)
 
-    def load_states(self) -> dict[tuple[str, str], tuple[State, int]]:
-        """Return the states of all ordered steps and their segments, by (step, place)."""
-        found: dict[tuple[str, str], tuple[State, int]] = {}
-        for step, place, segment, blob in self._connection.execute(
-            "SELECT step, place, segment, state FROM ordered_state"
-        ):
-            with np.load(io.BytesIO(blob), allow_pickle=False) as arrays:
-                state = {name: arrays[name] for name in arrays.files}
-            found[step, place] = state, int(segment)
-        return found
+    def note_set(self, set_id: int) -> None:
+        """Note that the number of an image set is used up although no set of that number is kept.
 
-    def tracked_until(self) -> dict[str, int]:
-        """Return the last time point that was analysed at each place."""
-        found: dict[str, int] = {}
-        rows = self._connection.execute(
-            "SELECT position, z, max(t) FROM image_sets WHERE state = 'analysed' "
-            "GROUP BY position, z"
-        )
-        for position, z, t in rows:
-            found[SetKey(0, position, 0, z).place] = int(t)
-        return found
+        A run that goes on after a crash then numbers its sets as if it had never ended.
+        """
+        self._note("set_id", set_id)
 
-    def live_tracks(self) -> dict[tuple[str, str], npt.NDArray[np.int64]]:
-        """Return the tracks that have not ended, in order, by (object type, place)."""
-        found: dict[tuple[str, str], list[int]] = {}
-        rows = self._connection.execute(
-            "SELECT e.object_type, s.position, s.z, e.track_id FROM track_events e "
-            "JOIN image_sets s USING (set_id) GROUP BY e.object_type, e.track_id "
-            "HAVING max(e.kind = 'end') = 0 ORDER BY e.object_type, e.track_id"
-        )
-        for kind, position, z, track_id in rows:
-            place = SetKey(0, position, 0, z).place
-            found.setdefault((kind, place), []).append(int(track_id))
-        return {at: np.array(track_ids, np.int64) for at, track_ids in found.items()}
+    def _note(self, what: str, number: int) -> None:
+        row = {"step": NUMBERS, "place": what, "segment": -1, "set_id": number, "state": b""}
+        batch = arrow_batch(schema.ORDERED_STATE, [row])
+        self._connection.append("ordered_state", batch, replace=True)
 
-    def drop_unfinished(self, reason: str) -> int:
-        """Turn every pending row into dropped, after a crash; return how many there were."""
-        (n,) = self._connection.execute("SELECT count(*) FROM frames WHERE state = 'pending'")[0]
-        self._connection.execute(
-            "UPDATE frames SET state = 'dropped', reason = ? WHERE state = 'pending'", (reason,)
-        )
-        return int(n)
+    def save_focus(self, scores: Mapping[tuple[str, str], Sequence[float]], set_id: int) -> None:
+        """Keep the newest focus scores of some places and channels: their float64, plainly.
 
-    def seen_frames(self) -> Iterator[SeenFrame]:
-        """Yield the frames from files that are finished with, for a source to pass over."""
-        rows = self._connection.query(
-            "SELECT path, plane, file_planes, file_size, file_mtime_ns, file_inode, "
-            "coalesce(file_hash, '') AS file_hash, position, t, version FROM frames "
-            "WHERE path IS NOT NULL AND NOT (state = 'dropped' AND reason LIKE 'crash%')"
-        )
-        for row in rows.to_pylist():
-            origin = Origin(
-                path=row["path"],
-                plane=row["plane"],
-                planes=row["file_planes"],
-                size=row["file_size"],
-                mtime_ns=row["file_mtime_ns"],
-                inode=row["file_inode"],
-                content_hash=row["file_hash"],
+        As an npz they would take longer than all the other rows of a small image set.
+        """
+        rows = [
+            {
+                "step": FOCUS,
+                "place": json.dumps(key, ensure_ascii=False),
+                "segment": -1,
+                "set_id": set_id,
+                "state": np.asarray(values, "<f8").tobytes(),
+            }
+            for key, values in scores.items()
+        ]
+        if rows:
+            batch = arrow_batch(schema.ORDERED_STATE, rows)
+            self._connection.append("ordered_state", batch, replace=True)
+
+    def drop_unfinished(self, reason: str, keep: Collection[int] = frozenset()) -> int:
+        """Turn pending rows into dropped, after a crash, but for some; return how many."""
+        lost = [one.frame_id for one in self.unfinished_frames() if one.frame_id not in keep]
+        self.drop_frames(dict.fromkeys(lost, reason))
+        return len(lost)
+
+    def restore_frames(
+        self, frame_ids: Collection[int], reason: str = "", detail: str | None = None
+    ) -> list[str]:
+        """Turn rows that were to be tried again, but cannot be, into what they were before.
+
+        Parameters
+        ----------
+        frame_ids
+            Their numbers.
+        reason, detail
+            Why those of them that go back into the quarantine are there now; what their rows say by
+            default.
+
+        Returns
+        -------
+        list of str
+            The states they are in, in order.
+        """
+        found = []
+        for frame_id in frame_ids:
+            self._connection.execute(
+                "UPDATE frames SET state = CASE WHEN reason IS NULL AND set_id IS NOT NULL "
+                "THEN 'analysed' ELSE 'quarantined' END WHERE frame_id = ? AND state = 'pending'",
+                (frame_id,),
             )
-            yield SeenFrame(origin, row["position"], row["t"], row["version"])
-
-    def segments(self) -> dict[int, Segment]:
-        """Return the segments of the run by number."""
-        found = {}
-        for row in self._connection.query("SELECT * FROM segments").to_pylist():
-            roi, affine = row["roi"], row["camera_to_stage"]
-            found[int(row["segment"])] = Segment(
-                shape=(row["height_px"], row["width_px"]),
-                dtype=row["dtype"],
-                camera=row["camera"],
-                roi=None if roi is None else _four([int(v) for v in roi.split(",")]),
-                binning=row["binning"],
-                pixel_um=row["pixel_um"],
-                bit_depth=row["bit_depth"],
-                offset_dn=row["offset_dn"],
-                gain_e_per_dn=row["gain_e_per_dn"],
-                em_gain=row["em_gain"],
-                camera_to_stage=(
-                    None if affine is None else _six([float(v) for v in affine.split(",")])
-                ),
+            if reason:
+                self._connection.execute(
+                    "UPDATE frames SET reason = ?, detail = ? "
+                    "WHERE frame_id = ? AND state = 'quarantined'",
+                    (reason, detail, frame_id),
+                )
+            (row,) = self._connection.execute(
+                "SELECT state FROM frames WHERE frame_id = ?", (frame_id,)
             )
+            found.append(str(row[0]))
+        self._commit_frames([*frame_ids])
         return found
 
-    def places(self) -> dict[str, int]:
-        """Return the segment of the newest image set of each position."""
-        # SQLite takes the other columns of a max() from the row that has it.
-        rows = self._connection.execute(
-            "SELECT position, segment, max(set_id) FROM image_sets GROUP BY position"
-        )
-        return {str(position): int(segment) for position, segment, _ in rows}
-
-    def next_numbers(self) -> tuple[int, int, int]:
-        """Return the next free frame, image set and track number."""
-        return (
-            self._max("frames", "frame_id") + 1,
-            max(self._max("frames", "set_id"), self._max("image_sets", "set_id")) + 1,
-            max(self._max("track_events", "track_id") + 1, 1),
+    def is_in_a_set(self, frame_id: int) -> bool:
+        """Whether an image set of the table counts this frame among its own."""
+        return bool(
+            self._connection.execute(
+                "SELECT 1 FROM frames WHERE frame_id = ? AND set_id IS NOT NULL", (frame_id,)
+            )
         )
 
-    def state_counts(self) -> dict[str, int]:
-        """Return how many frames are in each state: the book itself."""
-        rows = self._connection.execute("SELECT state, count(*) FROM frames GROUP BY state")
-        return {state: int(n) for state, n in rows}
+    def drop_frames(self, reasons: Mapping[int, str]) -> None:
+        """Turn rows into dropped, each for its reason."""
+        now = time.time_ns()
+        self.finish_frames(
+            [FrameOutcome(i, "dropped", None, now, reason=reason) for i, reason in reasons.items()]
+        )
 
     def start_checkpointer(self, failed: Callable[[StoreError], None]) -> Checkpointer:
         """Fold the log into the table beside this writer from now on, never inside a commit.
@@ -317,12 +392,40 @@ class RunWriter:
         """Fold the write-ahead log into the table, outside any transaction."""
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
+    def check_epoch(self) -> None:
+        """Raise `StoreError` if another writer has opened the run since."""
+        if self.taken_over or self._connection.ask("SELECT max(epoch) FROM epochs") != self.epoch:
+            self.taken_over = True
+            raise StoreError(f"another process has taken over this run: {self._newest_holder()}")
+
+    def _newest_holder(self) -> str:
+        rows = self._connection.execute("SELECT holder FROM epochs ORDER BY epoch DESC LIMIT 1")
+        return str(rows[0][0]) if rows else "its table was emptied"
+
+    def _begin(self, holder: str) -> None:
+        self.epoch = max(self._max("epochs", "epoch") + 1, 1)
+        row = {"epoch": self.epoch, "holder": holder, "begun_ns": time.time_ns()}
+        self._connection.append("epochs", arrow_batch(schema.EPOCHS, [row]))
+
+    def _commit_frames(self, frame_ids: Sequence[int]) -> None:
+        self._commit([{"frame_id": frame_id} for frame_id in frame_ids])
+
+    def _commit(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        if not rows:
+            return
+        same = {"epoch": self.epoch, "committed_ns": time.time_ns()}
+        numbered = [
+            {"commit_number": number, **same, **row}
+            for number, row in enumerate(rows, self._next.commit)
+        ]
+        self._next.commit += len(rows)
+        self._connection.append("commits", arrow_batch(schema.COMMITS, numbered))
+
     def _create(self) -> None:
-        with self.transaction():
-            for statement in schema.create_fixed():
-                self._connection.execute(statement)
-            for name, one in {**schema.TABLES, "tracks": schema.TRACKS}.items():
-                self._describe(name, one)
+        for statement in schema.create_fixed():
+            self._connection.execute(statement)
+        for name, one in {**schema.TABLES, "tracks": schema.TRACKS}.items():
+            self._describe(name, one)
 
     def _describe(self, table: str, columns: Schema) -> None:
         rows = [
@@ -337,10 +440,6 @@ class RunWriter:
         )
         return [(name, dtype) for name, dtype in rows]
 
-    def _max(self, table: str, column: str) -> int:
-        (found,) = self._connection.execute(f"SELECT max({column}) FROM {table}")[0]
-        return -1 if found is None else int(found)
-
     def _check_version(self, path: Path) -> None:
         (version,) = self._connection.execute("PRAGMA user_version")[0]
         if version != schema.SCHEMA_VERSION:
@@ -350,13 +449,9 @@ class RunWriter:
             )
 
 
+def _this_process() -> str:
+    return f"process {os.getpid()} on {platform.node() or 'this computer'}"
+
+
 def _without(columns: Schema, name: str) -> tuple[Column, ...]:
     return tuple(column for column in columns if column.name != name)
-
-
-def _four(v: list[int]) -> tuple[int, int, int, int]:
-    return v[0], v[1], v[2], v[3]
-
-
-def _six(v: list[float]) -> tuple[float, float, float, float, float, float]:
-    return v[0], v[1], v[2], v[3], v[4], v[5]

@@ -145,7 +145,7 @@ class TruthFolder:
                 rows, columns = raw["shape"]
                 raw["shape"] = int(rows), int(columns)
             return TruthRecord(**raw)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise ReadError(
                 f"{self.path} holds no truth: {self.about.name} is missing or not what dipstream "
                 f"writes ({error}). Name the folder truth/ of a run, or one that "

@@ -10,6 +10,7 @@ from dipstream.frame import BadFrame, Frame, Origin, Pixels
 from dipstream_drivers.files import FileState, content_hash, origin_of
 from dipstream_drivers.ledger import Done, Ledger, Pending
 from dipstream_drivers.readers.guard import reading
+from dipstream_drivers.readers.isolated import PoisonError
 from dipstream_drivers.times import Times
 from dipstream_drivers.unpack import OpenFile, Unpacker
 
@@ -35,7 +36,7 @@ class Intake:
         """Whether a file that was touched still holds the same bytes; then it is done."""
         path = pending.place.path
         done = self.ledger.get(path)
-        if done is None or not done.digest or pending.skip:
+        if done is None or not done.digest or pending.order is not None:
             return False
         try:
             digest = content_hash(path)
@@ -65,13 +66,14 @@ class Intake:
                 opened = stack.enter_context(self.unpacker.open(place))
             except ReadError as error:
                 self._still(pending)
-                if not final:
+                if not (final or isinstance(error, PoisonError)):
                     raise NotReadyError(str(error)) from error
                 yield self._broken(pending, error, digest, version)
                 return
             pixels, whole = verified(opened, pending.skip)
             self._still(pending)
-            if not (whole or final):
+            poisoned = any(isinstance(one, PoisonError) for one in pixels)
+            if not (whole or final or poisoned):
                 raise NotReadyError(f"{Path(path).name} is not whole yet")
             times = self.times.take(place, opened.time_points, already)
             self.unpacker.ignored += 0 if again else opened.ignored

@@ -46,6 +46,8 @@ class Pending:
         When a file that could not be read is tried again.
     skip
         Planes that were finished before the run was interrupted.
+    order
+        Where the file stood among those that were not finished then; None for any other.
     """
 
     place: Place
@@ -55,6 +57,7 @@ class Pending:
     hinted: bool = False
     retry: float = 0.0
     skip: frozenset[int] = frozenset()
+    order: int | None = None
 
     def see(self, state: FileState, now: float) -> None:
         """Take note of the file's state."""
@@ -62,7 +65,8 @@ class Pending:
             self.checks += 1
             return
         self.state, self.changed = state, now
-        self.checks, self.retry, self.hinted, self.skip = 0, 0.0, False, frozenset()
+        self.checks, self.retry, self.hinted = 0, 0.0, False
+        self.skip, self.order = frozenset(), None
 
 
 class Ledger:

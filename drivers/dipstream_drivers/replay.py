@@ -1,14 +1,14 @@
 """Frames from files that are there already: a file, a folder, a glob."""
 
 import time
-from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 
 from dipstream.errors import ConfigError, ReadError, SourceError
 from dipstream.frame import BadFrame, Frame
-from dipstream.source import BaseSource, SourceInfo
+from dipstream.source import BaseSource, SeenFrame, SourceInfo
 from dipstream_drivers.channels import ChannelMap
 from dipstream_drivers.pattern import Pattern, natural_key
 from dipstream_drivers.places import Place, sort_key
@@ -32,6 +32,7 @@ def open_replay(
     pixel_um: float | None = None,
     bit_depth: int | None = None,
     fps: float = 0.0,
+    isolate: bool = True,
 ) -> "ReplaySource":
     """Read a file, a folder with its subfolders, or a glob, in a fixed order.
 
@@ -53,6 +54,9 @@ def open_replay(
         Bits of the camera, in place of what files say.
     fps
         Frames per second; 0 is as fast as they are taken.
+    isolate
+        Decode in a child process under limits, so that a damaged or hostile file cannot harm the
+        run; False saves about half a millisecond a file, for files that you made yourself.
     """
     if fps < 0:
         raise ConfigError(f"fps is {fps}; give frames per second, or 0 for as fast as possible")
@@ -60,7 +64,7 @@ def open_replay(
     found = find(target, compiled)
     chosen = ChannelMap.parse(channels)
     matched = _matched(found)
-    options = Options(chosen, pixel_um, bit_depth, matched)
+    options = Options(chosen, pixel_um, bit_depth, matched, isolate)
     return ReplaySource(
         ", ".join(str(absolute(each)) for each in listed(target)), found, options, fps
     )
@@ -79,9 +83,10 @@ class ReplaySource(BaseSource):
             SourceInfo(name, replayable=True, live=fps > 0, grouped=True, ignored=found.ignored)
         )
         self._warn = WarnOnce(self.report)
-        self._unpacker = Unpacker(options, self._warn)
+        self._unpacker = Unpacker(options, self._warn, self.report)
         self._fps = fps
         self._ignored = found.ignored
+        self._book: dict[str, _Booked] = {}
         self._places = self._ordered(found, options)
         self._info = replace(self._info, ignored=self._ignored)
         self._describe(options)
@@ -161,8 +166,18 @@ class ReplaySource(BaseSource):
         else:
             yield from here
 
+    def resume(self, seen: Iterable[SeenFrame]) -> None:
+        """Pass over what is finished; files of which that is all are not even opened."""
+        for frame in seen:
+            origin = frame.origin
+            if origin is not None:
+                booked = self._book.setdefault(origin.path, _Booked(origin.planes))
+                booked.times.add(frame.t)
+                if frame.finished:
+                    booked.planes.add(origin.plane)
+
     def frames(self) -> Iterator[Frame | BadFrame]:
-        """Yield all frames in order, from the beginning each time."""
+        """Yield all frames in order that are not finished, from the beginning each time."""
         start = time.monotonic()
         self._unpacker.ignored = 0
         for number, frame in enumerate(self._unpaced()):
@@ -177,8 +192,38 @@ class ReplaySource(BaseSource):
     def _unpaced(self) -> Iterator[Frame | BadFrame]:
         times = Times()
         for _, group in groupby(self._places, key=_bundle):
-            yield from unpacked(self._unpacker, list(group), times)
+            places = list(group)
+            if self._pass_over(places, times):
+                continue
+            yield from unpacked(self._unpacker, places, times, self._is_finished)
             self._info = replace(self._info, ignored=self._ignored + self._unpacker.ignored)
+
+    def _pass_over(self, places: Sequence[Place], times: Times) -> bool:
+        """Whether files are finished as a whole; their time points are taken all the same."""
+        booked = [self._book.get(str(Path(place.path).absolute())) for place in places]
+        if not all(one is not None and one.whole for one in booked):
+            return False
+        for place, one in zip(places, booked, strict=True):
+            for t in one.times if one is not None else ():
+                times.reserve(place, t)
+        return True
+
+    def _is_finished(self, path: str, plane: int) -> bool:
+        booked = self._book.get(path)
+        return booked is not None and plane in booked.planes
+
+
+@dataclass(slots=True)
+class _Booked:
+    """What the book has of a file: how many frames it makes, those finished, the times of all."""
+
+    expected: int
+    planes: set[int] = field(default_factory=set)
+    times: set[int] = field(default_factory=set)
+
+    @property
+    def whole(self) -> bool:
+        return 0 < self.expected <= len(self.planes)
 
 
 def _bundle(place: Place) -> Hashable:

@@ -18,18 +18,32 @@ __all__ = ["Resuming"]
 
 @dataclass(slots=True)
 class _Seen:
-    """All that the book holds of the newest version of a file; plane number to time point."""
+    """All that the book holds of the newest version of a file.
+
+    Attributes
+    ----------
+    planes
+        Plane number to time point.
+    finished
+        The planes that must not come again.
+    """
 
     state: FileState
     digest: str
     version: int
     expected: int
     planes: dict[int, int] = field(default_factory=dict)
+    finished: set[int] = field(default_factory=set)
+
+    @property
+    def known(self) -> bool:
+        """Whether every frame of the file is in the book."""
+        return len(self.planes) == self.expected
 
     @property
     def whole(self) -> bool:
-        """Whether every frame of the file is in the book."""
-        return len(self.planes) == self.expected
+        """Whether every frame of the file is finished."""
+        return len(self.finished) == self.expected
 
 
 class Resuming:
@@ -45,6 +59,8 @@ class Resuming:
         """Sort the frames in the book by file."""
         for frame in seen:
             origin = frame.origin
+            if origin is None:
+                continue
             known = self._files.get(origin.path)
             if known is None or frame.version > known.version:
                 known = self._files[origin.path] = _Seen(
@@ -55,6 +71,8 @@ class Resuming:
                 )
             if frame.version == known.version:
                 known.planes[origin.plane] = frame.t
+                if frame.finished:
+                    known.finished.add(origin.plane)
             self._intake.unpacker.position_number(frame.position)
 
     def verify(self, now: float, stopping: Callable[[], bool]) -> None:
@@ -63,7 +81,7 @@ class Resuming:
         A file of which the book does not say how many frames it makes is opened, not decoded.
         """
         files, self._files = self._files, {}
-        for path, seen in files.items():
+        for order, (path, seen) in enumerate(files.items()):
             place = self._survey.place(path)
             if stopping():
                 return
@@ -71,24 +89,29 @@ class Resuming:
                 continue
             for t in seen.planes.values():
                 self._intake.times.reserve(place, t)
-            self._enter(place, seen, now)
+            self._enter(place, seen, now, order)
 
-    def _enter(self, place: Place, seen: _Seen, now: float) -> None:
+    def _enter(self, place: Place, seen: _Seen, now: float, order: int) -> None:
         path, ledger = place.path, self._intake.ledger
         first, last = min(seen.planes.values()), max(seen.planes.values())
         times = range(first, last + 1)
         ledger.put(path, Done(seen.state, seen.digest, times, seen.version))
-        pending = Pending(place, seen.state, now, skip=frozenset(seen.planes))
+        pending = Pending(place, seen.state, now, skip=frozenset(seen.finished), order=order)
         self._versions.taken(pending, seen.version)
         try:
             if not ledger.same(path, *_stat(path)):
                 return  # the first look will find it changed
             if seen.whole:
                 return
+            if seen.known:
+                self._survey.expect(pending)
+                return
             with self._intake.unpacker.open(place) as opened:
                 times, missing = _compare(opened, seen)
         except (OSError, ReadError):
             ledger.put(path, Done(seen.state, seen.digest, times, seen.version, broken=True))
+            if seen.finished != seen.planes.keys():
+                self._survey.expect(pending)
             return
         ledger.put(path, Done(seen.state, seen.digest, times, seen.version))
         if missing:
@@ -105,4 +128,4 @@ def _compare(opened: OpenFile, seen: _Seen) -> tuple[range, bool]:
     found = {picture.plane.number: picture.plane.t for picture in opened.pictures}
     starts = [t - found[number] for number, t in seen.planes.items() if number in found]
     start = min(starts, default=min(seen.planes.values()))
-    return range(start, start + opened.time_points), not found.keys() <= seen.planes.keys()
+    return range(start, start + opened.time_points), not found.keys() <= seen.finished

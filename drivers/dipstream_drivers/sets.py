@@ -1,7 +1,7 @@
 """Reading the files that make up image sets together, whichever file holds which plane."""
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,16 +22,21 @@ MOST_OPEN = 32
 
 
 def unpacked(
-    unpacker: Unpacker, places: Sequence[Place], times: Times
+    unpacker: Unpacker,
+    places: Sequence[Place],
+    times: Times,
+    skip: Callable[[str, int], bool] = lambda *_: False,
 ) -> Iterator[Frame | BadFrame]:
     """Yield the frames of some files by position, time, depth and channel.
 
-    A file that cannot be opened takes its place as one `BadFrame`.
+    A file that cannot be opened takes its place as one `BadFrame`. Planes of which `skip` says so,
+    by path and number, are not decoded.
     """
     with _OpenFiles(unpacker) as opened:
         entries = [entry for place in places for entry in _entries(opened, place, times)]
         for entry in sorted(entries, key=lambda entry: entry.key):
-            yield entry.bad or opened.frame(entry)
+            if not skip(entry.origin.path, entry.plane):
+                yield entry.bad or opened.frame(entry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,7 @@ class _Entry:
     key: tuple[object, ...]
     place: Place
     number: int
+    plane: int
     times: Sequence[int]
     origin: Origin
     bad: BadFrame | None = None
@@ -56,12 +62,13 @@ def _entries(opened: "_OpenFiles", place: Place, times: Times) -> Iterator[_Entr
     except ReadError as error:
         bad = unpacker.bad_file(place, times.take_one(place), error, origin)
         key = (natural_key(place.position), bad.info.t, bad.info.z, bad.info.index.get("c", 0))
-        yield _Entry((*key, place.path), place, 0, (), origin, bad)
+        yield _Entry((*key, place.path), place, 0, 0, (), origin, bad)
         return
     unpacker.ignored += file.ignored
     taken = times.take(place, file.time_points)
     for number, picture in enumerate(file.pictures):
-        yield _Entry(_key(file, picture, taken, unpacker), place, number, taken, origin)
+        order = _key(file, picture, taken, unpacker)
+        yield _Entry(order, place, number, picture.plane.number, taken, origin)
 
 
 def _key(

@@ -135,7 +135,8 @@ class Survey:
         self._pending.pop(pending.place.path, None)
 
     def expect(self, pending: Pending) -> None:
-        """Wait for a file that is known already."""
+        """Read a file that is known already, as soon as it is found as it was."""
+        pending.changed -= self._timing.poll_s * self._timing.stable_polls
         self._pending[pending.place.path] = pending
 
     def waiting(self, path: str) -> bool:

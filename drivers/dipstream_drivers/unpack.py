@@ -12,12 +12,13 @@ from typing import Self
 from dipstream.errors import ConfigError, ReadError
 from dipstream.frame import BadFrame, Frame, FrameInfo, Origin, Pixels, Segment
 from dipstream.reader import ImageFile, Plane
-from dipstream.source import SourceInfo, now_ns
+from dipstream.source import SourceEvent, SourceInfo, now_ns
 from dipstream_drivers.channels import ChannelMap, raw_name
 from dipstream_drivers.colour import is_colour, read_grey
 from dipstream_drivers.places import Place
 from dipstream_drivers.readers import reader_for
 from dipstream_drivers.readers.guard import reading
+from dipstream_drivers.readers.isolated import IsolatedReading
 
 __all__ = ["OpenFile", "Options", "Picture", "Unpacker", "described"]
 
@@ -49,12 +50,15 @@ class Options:
     ----------
     matched
         All channel names that the pattern found in file names, where they are known beforehand.
+    isolate
+        Whether files are read in a child process under limits.
     """
 
     channels: ChannelMap
     pixel_um: float | None = None
     bit_depth: int | None = None
     matched: tuple[str, ...] = ()
+    isolate: bool = True
 
     def __post_init__(self) -> None:
         if self.pixel_um is not None and not 0 < self.pixel_um < math.inf:
@@ -82,10 +86,16 @@ class Unpacker:
     """Opens the files of one source; keeps what must not change within it.
 
     Whether colour pictures are grey in truth is decided once (for each channel of the pattern),
-    on the first file that can be read.
+    on the first file that can be read. `report` hears when the process that reads files dies again
+    and again.
     """
 
-    def __init__(self, options: Options, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        options: Options,
+        warn: Callable[[str], None],
+        report: Callable[[SourceEvent], None] = lambda _: None,
+    ) -> None:
         self.options = options
         self.ignored = 0
         self.met: dict[str, None] = {}
@@ -94,6 +104,9 @@ class Unpacker:
         self._positions: dict[str, int] = {}
         self._channels: list[str] = list(options.channels.names)
         self._segment = Segment.unread()
+        self._isolated = _isolated(report) if options.isolate else None
+        if self._isolated is not None:
+            self._isolated.warm()
 
     def wants(self, place: Place) -> bool:
         """Whether the channel in a file's name is one of those asked for."""
@@ -116,7 +129,8 @@ class Unpacker:
         if reader is None:
             raise ReadError(f"{path.name}: no reader has its ending. Convert it to TIFF or PNG")
         with ExitStack() as stack, reading(path):
-            image = stack.enter_context(reader.open(path))
+            opening = reader.open if self._isolated is None else self._isolated.open
+            image = stack.enter_context(opening(path))
             pictures, ignored = self._pictures(place, image)
             return OpenFile(self, place, image, pictures, ignored, stack.pop_all())
 
@@ -357,6 +371,10 @@ class OpenFile:
         traceback: TracebackType | None,
     ) -> None:
         self._stack.close()
+
+
+def _isolated(report: Callable[[SourceEvent], None]) -> IsolatedReading:
+    return IsolatedReading(lambda kind, message: report(SourceEvent(kind, message)))
 
 
 def _raw(plane: Plane, *, grey: bool) -> str:

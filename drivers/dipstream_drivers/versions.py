@@ -34,7 +34,7 @@ class Versions:
         """Return the version of a file that is about to be read."""
         place = pending.place
         done = self._ledger.get(place.path)
-        if done is not None and pending.skip:
+        if done is not None and pending.order is not None:
             return done.version
         key = self._key(place, done.times[0] if done is not None and done.times else place.t)
         if key is None:
@@ -52,7 +52,7 @@ class Versions:
             return
         self._fresh.add(path)
         key = self._key(pending.place, done.times[0])
-        if key is not None and version > self._current.get(key, 1) and not pending.skip:
+        if key is not None and version > self._current.get(key, 1) and pending.order is None:
             self._raised[key] = version
         if key is not None and version > 1:
             self._current[key] = max(version, self._current.get(key, 1))

@@ -45,6 +45,7 @@ def open_watch(
     stable_polls: int = 2,
     broken_after_s: float = 10.0,
     rescan_s: float = 5.0,
+    isolate: bool = True,
 ) -> "WatchSource":
     """Watch folders and their subfolders for images, those already there included.
 
@@ -70,6 +71,9 @@ def open_watch(
         After how many seconds without a change a file that cannot be read is given up.
     rescan_s
         How often files that were read already are checked for being rewritten.
+    isolate
+        Decode in a child process under limits, so that a damaged or hostile file cannot harm the
+        run; False saves about half a millisecond a file, for files that you made yourself.
     """
     if min(poll_s, stable_polls, broken_after_s, rescan_s) <= 0:
         raise ConfigError(
@@ -83,7 +87,7 @@ def open_watch(
             "that no image set could ever be complete. Name them with --channels, for instance "
             "--channels 1=nuclei,2=reporter"
         )
-    options = Options(ChannelMap.parse(channels), pixel_um, bit_depth)
+    options = Options(ChannelMap.parse(channels), pixel_um, bit_depth, isolate=isolate)
     timing = Timing(poll_s, stable_polls, broken_after_s, rescan_s)
     name = ", ".join(str(absolute(each)) for each in listed(target))
     return WatchSource(name, existing_folders(target), Placer(compiled), options, timing)
@@ -119,7 +123,7 @@ class WatchSource(BaseSource):
         self._timing = timing
         self._placer = placer
         self._roots = tuple(roots)
-        self._unpacker = Unpacker(options, WarnOnce(self.report))
+        self._unpacker = Unpacker(options, WarnOnce(self.report), self.report)
         ledger, times = Ledger(), Times()
         self._intake = Intake(self._unpacker, times, ledger)
         self._hints = Hints(roots, self._wake)
@@ -192,9 +196,11 @@ class WatchSource(BaseSource):
 
     def _order(self, pending: Pending) -> tuple[object, ...]:
         place = pending.place
+        if pending.order is not None:  # in the order in which they came first, before all others
+            return (0, pending.order)
         if self._placer.pattern is not None:
-            return sort_key(place, self._raw_order)
-        return pending.state.mtime_ns, natural_key(place.relative), place.path
+            return (1, *sort_key(place, self._raw_order))
+        return 1, pending.state.mtime_ns, natural_key(place.relative), place.path
 
     def _describe(self, frame: Frame | BadFrame) -> None:
         if self._info.shape is None and isinstance(frame, Frame):

@@ -9,7 +9,14 @@ import numpy as np
 
 from dipstream.errors import SourceError
 from dipstream.frame import Frame, FrameInfo, Pixels, Segment
-from dipstream.source import BaseSource, SourceEvent, SourceInfo, SourceTruth, now_ns
+from dipstream.source import (
+    BaseSource,
+    SeenFrame,
+    SourceEvent,
+    SourceInfo,
+    SourceTruth,
+    now_ns,
+)
 from dipstream_simulator.acquisition import Sequence, Shot
 from dipstream_simulator.bench import Bench, Setup
 from dipstream_simulator.faults import Faults
@@ -117,6 +124,7 @@ class SimSource(BaseSource):
         self._bench = Bench(setup)
         self._oracle = Oracle(setup, self._bench.fork())
         self._orders: Orders | None = None
+        self._finished: set[int] = set()
 
     @property
     def setup(self) -> Setup:
@@ -171,6 +179,10 @@ class SimSource(BaseSource):
                     received_monotonic_ns=monotonic_ns,
                 ),
             )
+
+    def resume(self, seen: Iterable[SeenFrame]) -> None:
+        """Do not take the frames again that are finished: each is known by its number."""
+        self._finished = {frame.seq for frame in seen if frame.finished and frame.seq is not None}
 
     def steer(self, events: Iterable["MDAEvent"]) -> None:
         """Take one frame for each event, instead of the sequence in the URI.
@@ -227,7 +239,8 @@ class SimSource(BaseSource):
         limit = self._timing.frames
         number = 0
         while limit is None or number < limit:
-            yield self._sequence.shot(number)
+            if number not in self._finished:
+                yield self._sequence.shot(number)
             number += 1
 
     def _prepared(self) -> Bench:

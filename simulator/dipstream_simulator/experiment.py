@@ -9,11 +9,11 @@ from typing import Any, get_type_hints
 import yaml
 from pydantic import ConfigDict, ValidationError, create_model
 
+from dipstream import plain_yaml
 from dipstream.errors import SourceError
 
 __all__ = ["SECTIONS", "is_experiment", "read_experiment"]
 
-_MAX_BYTES = 1_000_000
 
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "camera": (
@@ -49,18 +49,6 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "run": ("seed", "fps", "frames", "faults", "noise", "threads"),
 }
 """Which parameter stands in which section. `camera` and `specimen` also have a `preset`."""
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML that refuses a key written twice, which YAML would silently overwrite."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                problem = f"the key {key!r} stands there twice"
-                raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
-        return super().construct_mapping(node, deep=deep)
 
 
 def is_experiment(target: str) -> bool:
@@ -113,14 +101,17 @@ def read_experiment(path: str, function: Callable[..., Any]) -> tuple[str, dict[
 
 def _load(path: Path) -> dict[Any, Any]:
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise SourceError(f"{path} is larger than 1 MB, which no experiment is; name another")
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - is safe
+        if path.stat().st_size > plain_yaml.MAX_BYTES:
+            raise SourceError(
+                f"{path} is larger than {plain_yaml.MAX_BYTES} bytes, which no experiment is; "
+                "name another"
+            )
+        raw = plain_yaml.load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(
             f"the experiment {path} cannot be read: {error}. Check the path"
         ) from error
-    except (yaml.YAMLError, RecursionError) as error:
+    except yaml.YAMLError as error:
         raise SourceError(f"{path} is no valid YAML: {error}. Mend the file") from error
     version = raw.pop("sim", None) if isinstance(raw, dict) else None
     if isinstance(version, bool) or version != 1:

@@ -17,6 +17,7 @@ from dipstream.pipeline.keys import KEY_COLUMNS
 from dipstream.steps.objects import TrackEvent, TrackEvents
 from dipstream.store import (
     FrameOutcome,
+    KnownSet,
     RunFolder,
     RunReader,
     RunRecord,
@@ -240,7 +241,7 @@ def test_a_set_claimed_again_supersedes_in_one_transaction(
     assert write_set(writer, 1, rows([1]), t=1) == (1, 1)
     key = SetKey(0, "0", 0, 0)
     with writer.transaction():
-        assert writer.find_set(key) == (0, 1)
+        assert writer.find_set(key) == KnownSet(0, 1, n_frames=1)
         assert writer.claim_set(2, writer.find_set(key)) == (0, 2)
         # Nobody sees a table without the rows.
         assert len(reader.objects(where="t = 0")) == 3

@@ -5,6 +5,7 @@ default they are some seconds' worth each.
 """
 
 import os
+from collections.abc import Callable
 
 import pytest
 
@@ -17,18 +18,15 @@ FRAME_MB = {512: 0.524, 2048: 8.39}
 
 @pytest.mark.timeout(3600 if LONG else 300)
 @pytest.mark.parametrize(("side", "nuclei", "frames"), [(512, 60, MANY), (2048, 800, FEW)])
-def test_memory_is_flat(
-    side: int, nuclei: int, frames: int, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_memory_is_flat(side: int, nuclei: int, frames: int, say: Callable[[str], None]) -> None:
     found = long_line(side, nuclei, frames)
     growth = found["growth_mb_per_10000"]
-    with capsys.disabled():
-        print(
-            f"\nlong line {side}²: {frames} frames, {found['frames_per_s']:.0f}/s, "
-            f"delay {found['lag_ms_p50']:.0f}/{found['lag_ms_p99']:.0f} ms, memory "
-            f"{found['resident_mb']:.0f} MB (peak {found['peak_mb']:.0f}), "
-            f"{growth:+.2f} MB per 10,000 frames"
-        )
+    say(
+        f"long line {side}²: {frames} frames, {found['frames_per_s']:.0f}/s, "
+        f"delay {found['lag_ms_p50']:.0f}/{found['lag_ms_p99']:.0f} ms, memory "
+        f"{found['resident_mb']:.0f} MB (peak {found['peak_mb']:.0f}), "
+        f"{growth:+.2f} MB per 10,000 frames"
+    )
 
     assert found["state"] == "finished"
     assert found["balanced"], found["problems"]

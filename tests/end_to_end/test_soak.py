@@ -24,7 +24,7 @@ TRUTH = re.compile(r"truth: .*sets=(\d+)")
 
 
 @pytest.mark.timeout(SECONDS * 3 + 240)
-def test_a_camera_through_the_whole_line(cli, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_camera_through_the_whole_line(cli, say) -> None:
     frames = FPS * SECONDS
     process = cli.fresh.start("run", SOURCE, "--frames", frames, "--json")
     watched = psutil.Process(process.pid)
@@ -53,13 +53,12 @@ def test_a_camera_through_the_whole_line(cli, capsys: pytest.CaptureFixture[str]
     assert summary["count_error_percent"] < 5
 
     growth = growth_mb(resident_mb)
-    with capsys.disabled():
-        print(
-            f"\nsoak: {frames} frames in {summary['seconds']:.0f} s, memory "
-            f"{statistics.median(resident_mb):.0f} MB, grown by {growth:+.1f} MB after the first "
-            f"tenth, lag {summary['lag_ms_p50']:.0f}/{summary['lag_ms_p99']:.0f} ms, "
-            f"count error {summary['count_error_percent']} %"
-        )
+    say(
+        f"soak: {frames} frames in {summary['seconds']:.0f} s, memory "
+        f"{statistics.median(resident_mb):.0f} MB, grown by {growth:+.1f} MB after the first "
+        f"tenth, lag {summary['lag_ms_p50']:.0f}/{summary['lag_ms_p99']:.0f} ms, "
+        f"count error {summary['count_error_percent']} %"
+    )
     assert growth < GROWTH_MB
 
 

@@ -1,5 +1,6 @@
 """A source that does what the test's script says, and a way to run it to the end."""
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -14,6 +15,9 @@ from dipstream.pipeline import Plan, open_plan
 from dipstream.run import Accounting
 from dipstream.service import LiveRun, start
 from dipstream.source import BaseSource, SourceInfo, now_ns
+from tests.faults.children import Nursery, scratch
+from tests.faults.database import Server, binaries
+from tests.faults.null_runs import NullRuns
 
 SIMPLE = """\
 dipstream: 1
@@ -178,3 +182,27 @@ def book() -> Callable[[LiveRun, Accounting], dict[str, int]]:
         return states
 
     return checked
+
+
+@pytest.fixture(scope="session")
+def null_runs(zygote: Any, command_line: Any) -> Iterator[NullRuns]:
+    """Runs of fifty tiny image sets in children that can be killed."""
+    if zygote is None:
+        pytest.skip("children are forked, which this system cannot")
+    with scratch() as folder:
+        yield NullRuns(Nursery(zygote, folder, command_line.environment()), folder)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A real PostgreSQL, empty at first."""
+    if binaries() is None:
+        if os.environ.get("DIPSTREAM_REQUIRE_POSTGRES"):
+            pytest.fail("there is no initdb and postgres here, and they are required")
+        pytest.skip("there is no PostgreSQL here: install the package postgresql")
+    one = Server()
+    try:
+        one.start()
+        yield one
+    finally:
+        one.remove()

@@ -14,6 +14,9 @@ from dipstream.errors import ConfigError
 __all__ = ["FileVersion", "read_reference", "version_of"]
 
 
+_BOMB_BYTES, _BOMB_RATIO = 96 * 2**20, 100
+
+
 class FileVersion(NamedTuple):
     """A file as it was when somebody looked: the key under which its content is cached."""
 
@@ -49,7 +52,7 @@ def read_reference(version: FileVersion) -> npt.NDArray[np.float64]:
     path = version.path
     try:
         pixels, axes = _decode(path)
-    except (OSError, ValueError, RuntimeError, IndexError) as error:
+    except (OSError, ValueError, RuntimeError, IndexError, MemoryError) as error:
         raise ConfigError(
             f"the reference image {path} cannot be decoded ({error}); save it as grey TIFF or PNG"
         ) from error
@@ -68,8 +71,13 @@ def read_reference(version: FileVersion) -> npt.NDArray[np.float64]:
 
 def _decode(path: Path) -> tuple[npt.NDArray[Any], str]:
     if path.suffix.lower() in (".tif", ".tiff"):
-        with tifffile.TiffFile(path) as tiff:
+        # No file is opened that stands in another one's metadata.
+        with tifffile.TiffFile(path, _multifile=False) as tiff:
             series = tiff.series[0]
+            if series.nbytes > max(_BOMB_BYTES, _BOMB_RATIO * path.stat().st_size):
+                raise ValueError(
+                    f"it declares {series.nbytes} bytes of pixels, a decompression bomb"
+                )
             return series.asarray(), series.axes
     pixels = imagecodecs.imread(path)
     return pixels, "YX" if pixels.ndim == 2 else "YXS"

@@ -8,10 +8,22 @@ from pathlib import Path
 
 from dipstream.errors import DipstreamError, ReadError
 
-__all__ = ["MAX_PIXELS", "check_expansion", "check_size", "heard", "reading", "starts_with"]
+__all__ = [
+    "BOMB_BYTES",
+    "BOMB_RATIO",
+    "MAX_PIXELS",
+    "check_expansion",
+    "check_size",
+    "heard",
+    "reading",
+    "starts_with",
+]
 
 MAX_PIXELS = 2**31
 """The largest plane that is decoded; a larger one is taken for a decompression bomb."""
+BOMB_BYTES, BOMB_RATIO = 96 * 2**20, 100
+"""A plane of more bytes that is compressed by more than this is taken for a bomb: noise, which each
+camera has, does not compress like that."""
 
 
 @contextmanager
@@ -57,6 +69,12 @@ def check_expansion(name: str, declared: int, held: int, ratio: int) -> None:
         raise ReadError(
             f"{name}: the header declares {declared} bytes of pixels, but the {held} compressed "
             f"bytes can hold at most {ratio} times their number. The file is damaged"
+        )
+    if declared > BOMB_BYTES and declared > BOMB_RATIO * held:
+        raise ReadError(
+            f"{name}: the header declares {declared} bytes of pixels in {held} compressed bytes, "
+            f"which is taken for a decompression bomb; above {BOMB_BYTES} bytes a plane may be "
+            f"compressed {BOMB_RATIO} times. Save it with less compression, or in smaller images"
         )
 
 

@@ -68,7 +68,7 @@ def is_ome(description: bytes) -> bool:
     return description.lstrip()[:1] == b"<" and b"OME>" in description[-64:]
 
 
-def parse_ome(description: bytes, name: str) -> list[OmeImage]:
+def parse_ome(description: bytes, name: str, most: int = MAX_PLANES) -> list[OmeImage]:
     """Parse OME-XML; raises `ReadError` if it is damaged or brings entities of its own."""
     text = description.rstrip(b"\0 \r\n\t").decode("utf-8", "replace")
     if "<!doctype" in text.lower() or "<!entity" in text.lower():
@@ -80,27 +80,32 @@ def parse_ome(description: bytes, name: str) -> list[OmeImage]:
         root = ET.fromstring(text)  # noqa: S314 - entities are refused above
     except ET.ParseError as error:
         raise ReadError(f"{name}: its OME-XML is damaged: {error}. Save the file anew") from error
-    return list(_images(root, name))
+    return list(_images(root, name, most))
 
 
-def _images(root: ET.Element, name: str) -> Iterator[OmeImage]:
+def _images(root: ET.Element, name: str, most: int) -> Iterator[OmeImage]:
     start = 0
     for image in root.findall("{*}Image"):
         pixels = image.find("{*}Pixels")
         if pixels is None:
             continue
         try:
-            parsed = _image(root, image, pixels, name, start)
+            parsed = _image(root, image, pixels, name, start, most)
         except (ValueError, TypeError, OverflowError) as error:
             raise ReadError(
                 f"{name}: its OME-XML makes no sense: {error}. Save the file anew"
             ) from error
         start += len(parsed.pages)
+        if start > most:
+            raise ReadError(
+                f"{name}: its OME-XML declares {start} planes, far more than the file can hold. "
+                "Save the file anew"
+            )
         yield parsed
 
 
 def _image(
-    root: ET.Element, image: ET.Element, pixels: ET.Element, name: str, start: int
+    root: ET.Element, image: ET.Element, pixels: ET.Element, name: str, start: int, most: int
 ) -> OmeImage:
     channels = pixels.findall("{*}Channel")
     samples = max([int(channel.get("SamplesPerPixel", 1)) for channel in channels] or [1])
@@ -109,7 +114,7 @@ def _image(
     if min(sizes.values()) < 1 or planes > MAX_PLANES:
         raise ValueError(f"it declares {planes} planes ({sizes})")
     sizes["C"] = max(sizes["C"] // max(samples, 1), 1)
-    pages, elsewhere = _pages(root, pixels, sizes, name, start)
+    pages, elsewhere = _pages(root, pixels, sizes, name, start, most)
     pixel_um, warnings = _pixel_um(pixels)
     bits = pixels.get("SignificantBits")
     names = [channel.get("Name") or None for channel in channels[: sizes["C"]]]
@@ -142,7 +147,7 @@ def _pixel_um(pixels: ET.Element) -> tuple[float | None, tuple[str, ...]]:
 
 
 def _pages(
-    root: ET.Element, pixels: ET.Element, sizes: Mapping[str, int], name: str, start: int
+    root: ET.Element, pixels: ET.Element, sizes: Mapping[str, int], name: str, start: int, most: int
 ) -> tuple[dict[tuple[int, int, int], int], int]:
     """Follow the TiffData elements, which say which page holds which plane."""
     order = pixels.get("DimensionOrder", "XYZCT")[2:]
@@ -164,6 +169,8 @@ def _pages(
         if not _own(root, data, name):
             elsewhere += count
             continue
+        if len(pages) + count > most:
+            raise ValueError(f"it declares {count} planes, far more than the file can hold")
         for step in range(count):
             pages[_index(begin + step, slow, sizes)] = ifd + step
     return pages, elsewhere

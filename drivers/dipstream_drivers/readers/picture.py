@@ -11,6 +11,7 @@ import numpy as np
 from dipstream.errors import ReadError
 from dipstream.frame import Pixels
 from dipstream.reader import Plane
+from dipstream.supervise import allow
 from dipstream_drivers.colour import colour_planes
 from dipstream_drivers.readers.guard import reading
 
@@ -26,6 +27,11 @@ class PictureHeader:
     channels: int
     bit_depth: int | None = None
     warnings: tuple[str, ...] = ()
+
+    @property
+    def nbytes(self) -> int:
+        """The most that the pixels take: alpha and 16 bits included."""
+        return self.width * self.height * (self.channels + 1) * 2
 
 
 class PictureFile:
@@ -63,6 +69,7 @@ class PictureFile:
     def read(self, plane: Plane) -> Pixels:
         """Return the pixels (y, x) of a plane."""
         if self._pixels is None:
+            allow(self.header.nbytes)
             with reading(self.path):
                 self._pixels = self._decode(self._encoded)
             self._check(self._pixels)

@@ -15,6 +15,7 @@ import tifffile
 from dipstream.errors import ReadError
 from dipstream.frame import Pixels
 from dipstream.reader import Plane
+from dipstream.supervise import allow
 from dipstream_drivers.readers.guard import heard, reading
 from dipstream_drivers.readers.tiff_header import Header, read_header
 from dipstream_drivers.readers.tiff_planes import Contents, Slot, contents
@@ -125,6 +126,7 @@ class TiffFile:
 
     def _layers(self, slot: Slot) -> Pixels:
         """Decode a page as (separate samples, depth, y, x, samples)."""
+        allow(self._header.pages[max(slot.page, 0)].nbytes)
         if slot.page < 0:
             return self._raw(slot.offset)
         if self._page is None or self._page[0] != slot.page:

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from dipstream_drivers.readers.guard import MAX_PIXELS
+from dipstream_drivers.readers.guard import BOMB_BYTES, BOMB_RATIO, MAX_PIXELS
 
 __all__ = ["Layout", "verdict"]
 
@@ -11,6 +11,8 @@ RATIOS = {1: 1, 5: 4100, 8: 1100, 32773: 64, 32946: 1100}
 """The most that a compression can expand: none, LZW, deflate, PackBits."""
 ANY_RATIO = 100_000
 MAX_SAMPLES = 512
+MAX_SEGMENTS = 100_000
+"""Strips or tiles of a page; each costs time, however few pixels it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class Layout:
 
 def verdict(layout: Layout, size: int) -> str:
     """Say why a page cannot be read; empty if every byte it needs is in the file."""
-    return impossible(layout) or incomplete(layout, size) or too_little(layout)
+    return impossible(layout) or incomplete(layout, size) or too_little(layout, size)
 
 
 def impossible(layout: Layout) -> str:
@@ -91,13 +93,15 @@ def impossible(layout: Layout) -> str:
     if not 1 <= layout.samples <= MAX_SAMPLES:
         return f"declares {layout.samples} values a pixel: the header is damaged"
     if len(set(layout.bits)) != 1 or not 1 <= layout.bits[0] <= 64:
-        return f"declares {layout.bits} bits a value; one number of 1 to 64 is read"
+        return f"declares {layout.bits[:8]} bits a value; one number of 1 to 64 is read"
     return ""
 
 
 def incomplete(layout: Layout, size: int) -> str:
     """Find strips or tiles that are not in the file."""
     kind = "tiles" if layout.tiled else "strips"
+    if layout.segments > MAX_SEGMENTS:
+        return f"is cut into {layout.segments} {kind}; at most {MAX_SEGMENTS} are read"
     needed, offsets, counts = layout.segments, layout.offsets, layout.counts
     if len(offsets) == 1 and not counts and layout.compression == 1:
         counts = (layout.nbytes,)
@@ -114,14 +118,21 @@ def incomplete(layout: Layout, size: int) -> str:
     return ""
 
 
-def too_little(layout: Layout) -> str:
+def too_little(layout: Layout, size: int) -> str:
     """Find headers that declare more pixels than their bytes can hold."""
-    held = sum(layout.counts) if layout.counts else layout.nbytes
+    # Strips that share their bytes hold no more for it.
+    held = min(sum(layout.counts) if layout.counts else layout.nbytes, size)
     ratio = RATIOS.get(layout.compression, ANY_RATIO)
     slack = 0 if ratio == 1 else 65536
     if layout.nbytes > ratio * held + slack:
         return (
             f"declares {layout.nbytes} bytes of pixels, but its {held} stored bytes can hold at "
             f"most {ratio} times their number: the header is damaged"
+        )
+    if layout.compression != 1 and layout.nbytes > max(BOMB_BYTES, BOMB_RATIO * held):
+        return (
+            f"declares {layout.nbytes} bytes of pixels in {held} compressed bytes, which is taken "
+            f"for a decompression bomb; above {BOMB_BYTES} bytes a plane may be compressed "
+            f"{BOMB_RATIO} times"
         )
     return ""

@@ -60,6 +60,8 @@ WANTED = {
     32998: "tile_depth",
 }
 MAX_TAGS = 4096
+MOST_BROKEN = 1000
+"""Directories without a page to be read that are walked before a file is given up."""
 NEAR = 16
 
 Tags: TypeAlias = Mapping[str, bytes | tuple[float, ...]]
@@ -162,7 +164,7 @@ def read_header(path: Path) -> Header:
         layout, at = signature(file.read(16), path.name, size)
         pages: list[Directory] = []
         seen: set[int] = set()
-        broken, broken_at = "", 0
+        broken, broken_at, told = "", 0, 0
         while at:
             if at in seen:
                 raise ReadError(
@@ -176,6 +178,12 @@ def read_header(path: Path) -> Header:
                 broken, broken_at = str(error), at
                 break
             pages.append(page(tags, at, size))
+            told += sum(map(len, tags.values()))
+            if told > size + 65536 or (len(pages) == MOST_BROKEN and all(p.problem for p in pages)):
+                raise ReadError(
+                    f"{path.name}: the list of pages is damaged: after page {len(pages)} it says "
+                    f"more than the file can hold, or no page can be read. Export it again"
+                )
             at = following
     return Header(size, tuple(pages), broken, broken_at)
 

@@ -17,6 +17,7 @@ from dipstream_drivers.readers.tiff_header import Directory, Header
 __all__ = ["Contents", "Slot", "contents"]
 
 MAX_PLANES = 4_000_000
+MAX_MISSING = 20_000
 ELSEWHERE = "is not in this file"
 RGB_LIKE = (2, 6)
 """Photometric RGB and YCbCr."""
@@ -46,17 +47,24 @@ class Contents:
 def contents(header: Header, tif: tifffile.TiffFile, name: str) -> Contents:
     """List all planes, whether they can be read or not."""
     first = header.pages[0]
-    if is_ome(first.description) and (images := parse_ome(first.description, name)):
+    most = _most(header)
+    if is_ome(first.description) and (images := parse_ome(first.description, name, most)):
         return _ome(header, images)
     stack = parse_imagej(
         first.description, first.resolution, len(header.pages), first.samples
     ) or parse_shaped(first.description, _page_shape(first))
-    if stack is not None and len(header.pages) <= stack.planes <= MAX_PLANES:
+    if stack is not None and len(header.pages) <= stack.planes <= most:
         pairs = _stacked(stack, 0, first, _by_number(header, stack.planes))
         return _ordered(pairs, stack.pixel_um, None, stack.warnings)
     if header.broken:
         return _ordered(_flat(header), None, None, ())
     return _ordered(_series(header, tif), None, None, ())
+
+
+def _most(header: Header) -> int:
+    """Return how many planes are listed: more than a file could hold would only be missing."""
+    held = header.size // max(header.pages[0].nbytes, 1)
+    return min(len(header.pages) + held + MAX_MISSING, MAX_PLANES)
 
 
 def _ordered(
@@ -143,12 +151,12 @@ def _flat(header: Header) -> Iterator[tuple[Plane, Slot]]:
 def _series(header: Header, tif: tifffile.TiffFile) -> Iterator[tuple[Plane, Slot]]:
     """List what tifffile makes of the pages; as time points if it makes nothing of them."""
     whole = [series for series in tif.series if not series.keyframe.is_reduced]
-    if not whole or any(_outer(series) is None for series in whole):
+    if not whole or any(_outer(series, _most(header)) is None for series in whole):
         yield from _flat(header)
         return
     position = 0
     for series in whole:
-        stack = _outer(series)
+        stack = _outer(series, _most(header))
         if stack is None:
             continue
         page = header.pages[_top(series.keyframe)]
@@ -162,11 +170,11 @@ def _top(page: tifffile.TiffPage | tifffile.TiffFrame) -> int:
     return int(index if isinstance(index, int) else index[0])
 
 
-def _outer(series: tifffile.TiffPageSeries) -> Stack | None:
+def _outer(series: tifffile.TiffPageSeries, most: int) -> Stack | None:
     """Return the axes outside a page; None if the series is not made of whole pages."""
     inner = tuple(series.keyframe.shape)
     shape = tuple(series.shape)
-    if shape[-len(inner) :] != inner or math.prod(shape) // math.prod(inner) > MAX_PLANES:
+    if shape[-len(inner) :] != inner or math.prod(shape) // math.prod(inner) > most:
         return None
     outer = len(shape) - len(inner)
     return Stack(series.axes[:outer], shape[:outer])

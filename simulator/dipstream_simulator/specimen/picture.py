@@ -102,11 +102,12 @@ def _read(file: str | Path) -> npt.NDArray[np.generic]:
         )
     try:
         if suffix == ".npy":
-            return np.asarray(np.load(path, allow_pickle=False))
+            with path.open("rb") as opened:
+                return np.asarray(np.lib.format.read_array(opened, allow_pickle=False))
         if suffix in (".tif", ".tiff"):
-            return np.asarray(tifffile.imread(path))
+            return np.asarray(tifffile.imread(path, _multifile=False))
         return np.asarray(imagecodecs.imread(str(path)))
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, MemoryError) as error:
         raise SourceError(
             f"The simulated camera received the picture {path}, which cannot be read: {error}. "
             "Name an image that other programs open"

@@ -60,7 +60,7 @@ def events(linked: Linked, kind: str = "nuclei") -> list[tuple[str, int]]:
 
 
 def test_places_and_types_share_one_numbering(link: Callable[..., Linked]) -> None:
-    linker = Linker({}, {}, {}, next_track_id=5)
+    linker = Linker({}, dict, {}, next_track_id=5)
     both = Tracking(kinds=("nuclei", "rings"))
     first = link(linker, 0, 10, 90, tracking=both)
     assert first.track_ids["nuclei"].tolist() == [5, 6]
@@ -72,7 +72,7 @@ def test_places_and_types_share_one_numbering(link: Callable[..., Linked]) -> No
 
 
 def test_what_lives_ends_where_a_segment_does(link: Callable[..., Linked]) -> None:
-    linker = Linker({}, {}, {}, next_track_id=1)
+    linker = Linker({}, dict, {}, next_track_id=1)
     link(linker, 0, 10, 50, 90)
     link(linker, 1, 10, 90)  # 2 is missed
     link(linker, 2, 10, 90)  # and given up
@@ -84,19 +84,19 @@ def test_what_lives_ends_where_a_segment_does(link: Callable[..., Linked]) -> No
 
 
 def test_a_run_goes_on_where_an_earlier_session_left_off(link: Callable[..., Linked]) -> None:
-    first = Linker({}, {}, {}, next_track_id=1)
+    first = Linker({}, dict, {}, next_track_id=1)
     left = link(first, 3, 10, 50)
     cells = {at: StateCell(state, 0) for at, state in left.states.items()}
     live = {("nuclei", "0"): np.array([1, 2])}
-    again = Linker(cells, live, {"0": 3}, next_track_id=3)
+    again = Linker(cells, lambda: live, {"0": 3}, next_track_id=3)
     assert link(again, 3, 10).events == {}, "late sets are not tracked"
     assert events(link(again, 4, 50, 10)) == [("link", 2), ("link", 1)]
-    again = Linker(cells, live, {"0": 3}, next_track_id=3)
+    again = Linker(cells, lambda: live, {"0": 3}, next_track_id=3)
     assert events(link(again, 4, 10, segment=1)) == [("end", 1), ("end", 2), ("start", 3)]
 
 
 def test_a_tracker_that_raises_changes_nothing(link: Callable[..., Linked]) -> None:
-    linker = Linker({}, {}, {}, next_track_id=1)
+    linker = Linker({}, dict, {}, next_track_id=1)
     link(linker, 0, 10)
 
     def fails(state: State | None, objects: Objects) -> tuple[State, Links]:
@@ -119,13 +119,13 @@ def test_a_tracker_that_raises_changes_nothing(link: Callable[..., Linked]) -> N
 def test_a_plug_in_hears_what_is_wrong_with_its_answer(
     link: Callable[..., Linked], answer: Links, words: str
 ) -> None:
-    linker = Linker({}, {}, {}, next_track_id=1)
+    linker = Linker({}, dict, {}, next_track_id=1)
     with pytest.raises(StepError, match=words):
         link(linker, 0, 10, tracking=Tracking(lambda state, objects: ({}, answer)))
 
 
 def test_a_state_that_cannot_be_kept_is_refused(link: Callable[..., Linked]) -> None:
-    linker = Linker({}, {}, {}, next_track_id=1)
+    linker = Linker({}, dict, {}, next_track_id=1)
     answer = {"all": np.array([None])}, Links(np.array([1]), TrackEvents.of([]))
     with pytest.raises(StepError, match="holds objects, which are not kept"):
         link(linker, 0, 10, tracking=Tracking(lambda state, objects: answer))

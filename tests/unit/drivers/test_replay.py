@@ -337,7 +337,7 @@ def test_readers_of_other_packages(folder: Path, monkeypatch: pytest.MonkeyPatch
     choose.readers.cache_clear()
     choose.by_suffix.cache_clear()
     try:
-        frames = replayed(folder)
+        frames = replayed(folder, isolate=False)  # a child would not see what is patched here
         entry.load = dict
         choose.readers.cache_clear()
         with pytest.raises(ConfigError, match="'odd'"):
