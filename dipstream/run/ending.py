@@ -66,6 +66,7 @@ class Ending:
                 self._writer.add_event(time.time_ns(), state, reason)
         self._log.write(state, reason, **accounting.frames())
         state, reason = self._outcome()  # the log may have been the first that failed
+        self._reserve.release_last()
         self._folder.update(
             state=state, reason=reason, ended_ns=time.time_ns(), accounting=accounting.frames()
         )
@@ -84,6 +85,8 @@ class Ending:
         if first is not None and str(first) != str(error):
             accounting = replace(accounting, problems=(*accounting.problems, text))
         failure = first or StoreError(text)
+        self._reserve.release(error)
+        self._reserve.release_last()
         if not self._writer.taken_over:
             with suppress(DipstreamError, OSError):
                 self._folder.update(

@@ -295,6 +295,9 @@ class Engine:
         """Write how the run ended, from the book, and let go of everything."""
         with self._opened:
             accounting = self._tally.accounting()
+            # Not before: what is still being committed would take the room.
+            if isinstance(self._error, StoreError):
+                self._reserve.release(self._error)
             try:
                 accounting = self._balance()
                 self._ending.write(accounting)
@@ -455,8 +458,6 @@ class Engine:
 
     def _fail(self, error: DipstreamError) -> None:
         self._error = self._error or error
-        if isinstance(error, StoreError):
-            self._reserve.release(error)
         self._capture.stop()
         if self._committer.failed.is_set():
             # Nothing can be written any more: let every thread end instead of waiting for it.

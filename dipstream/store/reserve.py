@@ -14,6 +14,7 @@ __all__ = ["Reserve", "disk_is_full"]
 _CHUNK = 1 << 20
 _FULL = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
 _ALMOST_NOTHING = 256_000
+_FOR_RECORD = 1 << 18  # run.json, and the new one before it takes its place
 
 
 class Reserve:
@@ -34,6 +35,7 @@ class Reserve:
     def __init__(self, folder: Path, mb: float) -> None:
         self._folder = folder
         self._path = folder / f"reserve.{os.getpid()}"
+        self._last = folder / "run.json.room"
         self._bytes = int(mb * 1e6)
         self.released = False
         self.problem = ""
@@ -45,6 +47,7 @@ class Reserve:
         if self._bytes:
             try:
                 _allocate(self._path, self._bytes)
+                _allocate(self._last, _FOR_RECORD)
             except OSError as error:
                 self._remove()
                 self.problem = (
@@ -60,6 +63,7 @@ class Reserve:
         traceback: TracebackType | None,
     ) -> None:
         self._remove()
+        self.release_last()
 
     def release(self, error: BaseException) -> bool:
         """Give up the room if this error comes of a full disk; return whether it was given up."""
@@ -67,6 +71,14 @@ class Reserve:
             self._remove()
             self.released = True
         return self.released
+
+    def release_last(self) -> None:
+        """Give up the room for `run.json`, just before it is written for the last time.
+
+        What was released before may be gone again: folding the log into the table takes it.
+        """
+        with suppress(OSError):
+            self._last.unlink(missing_ok=True)
 
     def _remove(self) -> None:
         with suppress(OSError):
