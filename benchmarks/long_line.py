@@ -6,6 +6,7 @@
 import argparse
 import ctypes
 import json
+import os
 import subprocess
 import sys
 from array import array
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 import dipstream as ds
 from benchmarks.fields import generated_field, moving
@@ -50,6 +52,8 @@ def long_line(side: int, nuclei: int, frames: int, leak_every: int = 0) -> dict[
         encoding="utf-8",
         check=False,
         cwd=Path(__file__).parent.parent,
+        # As `dipstream.one_heap` has it; here numpy is imported first.
+        env={**os.environ, "MALLOC_ARENA_MAX": "1"},
     )
     if done.returncode:
         raise RuntimeError(f"the long run failed:\n{done.stderr}")
@@ -116,6 +120,7 @@ def main() -> None:
 
 
 def _run(given: argparse.Namespace) -> dict[str, Any]:
+    pa.set_memory_pool(pa.system_memory_pool())
     _without_huge_pages()
     field = generated_field(given.side, given.nuclei)
     rest_every = max(given.frames // _RESTS, _LEAST_BETWEEN)

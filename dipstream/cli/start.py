@@ -28,6 +28,7 @@ from dipstream.cli.options import (
     Truth,
     Workers,
 )
+from dipstream.one_heap import use_one_heap
 
 __all__ = ["demo", "run", "watch"]
 
@@ -43,6 +44,7 @@ def demo(
     json: Json = False,
 ) -> None:
     """Image simulated cells, count them live, and compare with the truth."""
+    use_one_heap()
     from dipstream.cli.live import Request, follow  # noqa: PLC0415
 
     request = Request(
@@ -81,6 +83,7 @@ def run(
     json: Json = False,
 ) -> None:
     """Analyse a camera, a folder or a file, from the first frame to the last."""
+    use_one_heap()
     from dipstream.cli.live import Request, follow  # noqa: PLC0415
 
     request = Request(
@@ -144,6 +147,7 @@ def watch(
     json: Json = False,
 ) -> None:
     """Analyse files as they arrive in folders, until Ctrl-C; the inputs are never touched."""
+    use_one_heap()
     from dipstream.cli.live import Request, follow  # noqa: PLC0415
 
     request = Request(
