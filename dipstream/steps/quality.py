@@ -242,9 +242,9 @@ class FocusWatch:
         scores.append(quality.focus_score)
         return quality
 
-    def recent(self, position: str, channel: str) -> tuple[float, ...]:
+    def recent(self, position: str, channel: str) -> list[float]:
         """Return the scores that the next frame of this position and channel is held against."""
-        return tuple(self._scores.get((position, channel), ()))
+        return list(self._scores.get((position, channel), ()))
 
     def remember(self, position: str, channel: str, scores: Iterable[float]) -> None:
         """Go on from what `recent` has returned."""
