@@ -35,13 +35,13 @@ class Reserve:
     def __init__(self, folder: Path, mb: float) -> None:
         self._folder = folder
         self._path = folder / f"reserve.{os.getpid()}"
-        self._last = folder / "run.json.room"
+        self._last = folder / f"reserve-last.{os.getpid()}"
         self._bytes = int(mb * 1e6)
         self.released = False
         self.problem = ""
 
     def __enter__(self) -> Self:
-        for old in self._folder.glob("reserve.*"):
+        for old in [*self._folder.glob("reserve.*"), *self._folder.glob("reserve-last.*")]:
             with suppress(OSError):
                 old.unlink()
         if self._bytes:
