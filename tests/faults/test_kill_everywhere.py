@@ -50,7 +50,7 @@ def calls(counts: list[Counter[Target]]) -> list[Call]:
     found: list[Call] = []
     for target in sorted(set().union(*counts)):
         least, most = min(one[target] for one in counts), max(one[target] for one in counts)
-        sure = least if target.thread == "main" else (least + 1) // 2
+        sure = least if target.thread == "main" else (least + 3) // 4
         may_be_none = target.file.startswith("spill/")
         if CAMPAIGN:
             found += [(target, n, n <= sure and not may_be_none) for n in range(1, most + 1)]
