@@ -101,7 +101,12 @@ class Connection:
         """Run a statement and return its rows."""
         with self._errors(), self._dbapi.cursor() as cursor:
             cursor.execute(sql, parameters or None)
-            return [tuple(row) for row in cursor.fetchall()] if cursor.description else []
+            if not cursor.description:
+                return []
+            # `fetchall` makes each row of a generator, whose tuples CPython puts aside when they
+            # are done with, thousands of each length, and never takes again.
+            columns = [column.to_pylist() for column in cursor.fetch_arrow_table().columns]
+            return list(zip(*columns, strict=True))
 
     def run(self, sql: str, rows: pa.RecordBatch | None = None) -> None:
         """Run a statement without an answer, once for each row of a batch: its parameters.
