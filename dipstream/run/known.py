@@ -41,7 +41,8 @@ def aside(
       forgotten that it closed that set long ago, the table has not.
     - A file that was rewritten with the same pixels changes nothing: its frames count as analysed,
       because the rows that they would give are in the table, under the set they belong to.
-    - What was measured stays until something is measured in its place.
+    - Other pixels of a rewritten file supersede what the file showed before even if they cannot be
+      measured: numbers of pixels that are no longer anywhere would only mislead.
 
     Parameters
     ----------

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from dipstream.errors import ConfigError
+from dipstream.errors import ConfigError, StepError
+from dipstream.pipeline import Pipeline
 from dipstream.service import start
 
 
@@ -224,6 +225,27 @@ def test_a_rewritten_version_supersedes(run: Any, make_frame: Any, to_end: Any, 
     sets = live.reader.image_sets()
     assert sets[["t", "content_version"]].values.tolist() == [[0, 2], [1, 1]]
     assert live.objects().query("t == 0")["intensity_mean_DAPI"].tolist() == [200, 200]
+
+
+def test_a_rewritten_version_that_cannot_be_measured_supersedes_too(
+    run: Any, make_frame: Any, to_end: Any, book: Any, monkeypatch: Any
+) -> None:
+    """What the file showed before is no longer anywhere: its numbers could not be looked up."""
+    real = Pipeline.analyse
+
+    def analyse(self: Pipeline, image_set: Any, ordered: Any = None) -> Any:
+        if image_set.version == 2:
+            raise StepError("there was not enough memory")
+        return real(self, image_set, ordered)
+
+    monkeypatch.setattr(Pipeline, "analyse", analyse)
+    other = make_frame(7).data
+    live = run([make_frame(0), make_frame(1), make_frame(0, version=2, pixels=other)])
+    assert book(live, to_end(live)) == {"analysed": 2, "quarantined": 1}
+    sets = live.reader.image_sets()
+    found = sets[["t", "content_version", "state"]].values.tolist()
+    assert found == [[0, 2, "quarantined"], [1, 1, "analysed"]]
+    assert live.objects()["t"].tolist() == [1, 1]
 
 
 def test_a_pipeline_that_wants_what_the_first_frame_does_not_have(
