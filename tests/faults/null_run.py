@@ -6,6 +6,8 @@ Such a child is told by a variable of its environment, JSON, where to report and
 - At the gate, the start of a thread chosen by its name, it waits until it is let through: whoever
   wants to trace that thread, and count from its first system call, has the time to.
 - Its log is folded into the table often, so that a short run meets checkpoints too.
+- It decodes its files itself: a process for that would be half of what such a short run costs, and
+  writes nothing.
 - Its run is named `run`: whoever wants to trace a file knows its path before it is there.
 """
 
@@ -29,10 +31,11 @@ _SET_PTRACER, _ANYBODY = 0x59616D61, ctypes.c_ulong(-1)
 
 
 def arrange(report: int) -> None:
-    """Report every image set after its commit; name the run; fold the log often."""
+    """Report every image set after its commit; name the run; fold the log often; read alone."""
     from dipstream import service  # noqa: PLC0415
     from dipstream.run.engine import Engine  # noqa: PLC0415
     from dipstream.store import Checkpointer, RunFolder  # noqa: PLC0415
+    from dipstream_drivers.replay import open_replay  # noqa: PLC0415
 
     publish = Engine._publish
 
@@ -59,6 +62,7 @@ def arrange(report: int) -> None:
         return RunFolder(path)
 
     Engine._publish = published  # type: ignore[method-assign]
+    open_replay.__kwdefaults__["isolate"] = False
     Checkpointer.__init__.__kwdefaults__["every_s"] = _CHECKPOINT_S
     assert callable(service.new_run)
     service.new_run = named

@@ -1,6 +1,7 @@
 """The same run of fifty tiny image sets, again and again: whole, killed, failed, resumed."""
 
 import shutil
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from typing import TypeVar
 from dipstream.store import RunFolder
 from dipstream.store.findings import Finding
 from dipstream.store.verify import verify_run
-from tests.faults.children import Ended, Nursery, make_input
+from tests.faults.children import CAMPAIGN, Ended, Nursery, make_input
 from tests.faults.crashed import check_crashed, check_whole, is_a_run
 from tests.faults.golden import content
 from tests.faults.strace import Target, survey
@@ -114,7 +115,12 @@ def _due(finding: Finding) -> bool:
 
 
 def two_at_a_time(attempt: Callable[[Job], None], jobs: Iterable[Job]) -> int:
-    """Attempt all jobs, even if some fail; fail with what all of them said. Return how many."""
+    """Attempt all jobs, even if some fail; fail with what all of them said. Return how many.
+
+    A campaign tells what it has found so far, for it may last for hours.
+    """
+    began = time.monotonic()
+    answers: list[str] = []
 
     def tried(job: Job) -> str:
         try:
@@ -124,7 +130,10 @@ def two_at_a_time(attempt: Callable[[Job], None], jobs: Iterable[Job]) -> int:
         return ""
 
     with ThreadPoolExecutor(LANES) as lanes:
-        answers = list(lanes.map(tried, jobs))
+        for answer in lanes.map(tried, jobs):
+            answers.append(answer)
+            if CAMPAIGN and (answer or len(answers) % 50 == 0):
+                print(f"{len(answers)} in {time.monotonic() - began:.0f} s {answer}", flush=True)
     problems = [answer for answer in answers if answer]
     assert not problems, f"{len(problems)} of {len(answers)}:\n" + "\n".join(problems[:20])
     return len(answers)

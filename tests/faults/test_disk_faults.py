@@ -24,7 +24,8 @@ WHY = re.compile("disk I/O error|disk is full|No space left on device|Input/outp
 def faults(counts: list[Counter[Target]]) -> list[Fault]:
     """Return the calls that fail, how, from then on or once, and whether there surely is one.
 
-    All of them in a campaign; else one of each kind, the same ones every time.
+    All of them with every error in a campaign, by turns once and from then on; else one of each
+    kind, the same ones every time.
     """
     chosen = random.Random(7)
     found: list[Fault] = []
@@ -34,18 +35,13 @@ def faults(counts: list[Counter[Target]]) -> list[Fault]:
         sure = least if target.thread == "main" else (least + 1) // 2
         if CAMPAIGN:
             found += [
-                (target, error, n, on, n <= sure)
+                (target, error, n, "+" if (n + which) % 2 else "", n <= sure)
                 for n in range(1, most + 1)
-                for error in errors
-                for on in ("", "+")
+                for which, error in enumerate(errors)
             ]
         elif sure:
-            which = (
-                chosen.choice(errors),
-                chosen.randint(1, sure),
-                chosen.choice(["", "+"]),
-            )
-            found.append((target, *which, True))
+            how = (chosen.choice(errors), chosen.randint(1, sure), chosen.choice(["", "+"]))
+            found.append((target, *how, True))
     return found
 
 
