@@ -172,10 +172,7 @@ class Child:
 
     def reported(self) -> int:
         """Return how many image sets the child has published so far."""
-        try:
-            return self._report.read_bytes().count(b'"set"')
-        except FileNotFoundError:
-            return 0
+        return self._told().count('"set"')
 
     def wait_for(self, n_sets: int) -> None:
         """Wait until the child has published so many sets, or has ended."""
@@ -205,11 +202,16 @@ class Child:
             self._gate.close()
         assert self._process.returncode is not None
         ended = Ended(self.pid, self._process.returncode, stdout, stderr)
-        lines = self._report.read_text(encoding="utf-8").splitlines()
-        for told in map(json.loads, lines):
+        for told in map(json.loads, self._told().splitlines()):
             if "thread" in told:
                 ended.threads[told["tid"]] = told["thread"]
             else:
                 ended.published.append(told)
         shutil.rmtree(self._folder)
         return ended
+
+    def _told(self) -> str:
+        try:
+            return self._report.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return ""  # it was killed before it could say anything
