@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 import pytest
 
 from dipstream.frame import BadFrame, Frame, FrameInfo, Segment
@@ -18,26 +17,14 @@ from dipstream.source import BaseSource, SourceInfo, now_ns
 from tests.faults.children import Nursery, scratch
 from tests.faults.database import Server, binaries
 from tests.faults.null_runs import NullRuns
-
-SIMPLE = """\
-dipstream: 1
-objects:
-  nuclei:
-    channel: DAPI
-    steps: [{threshold: {method: manual, value: 50}}, {split: {method: none}}]
-measure: [{intensity: {}}]
-track: {nuclei: {lap: {max_distance_px: 10}}}
-"""
-SHAPE = (24, 30)
+from tests.faults.simple import SIMPLE, two_squares
 
 
 def make_frame(t: int = 0, channel: str = "DAPI", seq: int | None = None, **info: Any) -> Frame:
     """A frame with two bright squares that move with t."""
     pixels = info.pop("pixels", None)
     if pixels is None:
-        pixels = np.full(SHAPE, 10, "uint16")
-        for y, x in [(3, 2 + t % 5), (14, 12 + t % 7)]:
-            pixels[y : y + 5, x : x + 5] = 100 + t % 100
+        pixels = two_squares(t)
     segment = Segment(shape=pixels.shape, dtype=str(pixels.dtype))
     fields = {"segment": segment, "channel": channel, "t": t, "seq": seq, **info}
     return Frame(pixels, FrameInfo(**fields))

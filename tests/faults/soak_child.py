@@ -14,7 +14,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 
 from dipstream.frame import Frame, FrameInfo, Segment
@@ -22,17 +21,8 @@ from dipstream.pipeline import open_plan
 from dipstream.service import LiveRun, start
 from dipstream.source import BaseSource, SourceInfo, now_ns
 from dipstream.store import RunReader
+from tests.faults.simple import SHAPE, SIMPLE, two_squares
 
-PIPELINE = """\
-dipstream: 1
-objects:
-  nuclei:
-    channel: DAPI
-    steps: [{threshold: {method: manual, value: 50}}, {split: {method: none}}]
-measure: [{intensity: {}}]
-track: {nuclei: {lap: {max_distance_px: 10}}}
-"""
-SHAPE = (24, 30)
 WAITING = 64
 SAMPLE_S = 0.1
 KEPT = ("committed", "resident_mb", "files", "threads")
@@ -54,12 +44,9 @@ class Camera(BaseSource):
                 return
             if self._fps:
                 self._stopping.wait(max(begun + t / self._fps - time.monotonic(), 0))
-            pixels = np.full(SHAPE, 10, "uint16")
-            for y, x in [(3, 2 + t % 5), (14, 12 + t % 7)]:
-                pixels[y : y + 5, x : x + 5] = 100 + t % 100
             utc, monotonic = now_ns()
             yield Frame(
-                pixels,
+                two_squares(t),
                 FrameInfo(
                     self._segment,
                     "DAPI",
@@ -109,7 +96,7 @@ def book_problems(reader: RunReader) -> list[str]:
 def main() -> None:
     home, frames, fps = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
     pipeline = home / "simple.yaml"
-    pipeline.write_text(PIPELINE, encoding="utf-8")
+    pipeline.write_text(SIMPLE, encoding="utf-8")
     # Few may wait: what grows must not hide behind a queue that fills and empties.
     settings: dict[str, Any] = {
         "home": home,

@@ -26,18 +26,10 @@ from dipstream.pipeline import Plan, open_plan
 from dipstream.store.verify import verify_run
 from tests.faults.golden import content
 from tests.faults.played_run import CHANNELS, Conditions, Fault, Kind, Run, Shot
+from tests.faults.simple import SIMPLE
 
 LONG = bool(os.environ.get("DIPSTREAM_CAMPAIGN"))
 SEQUENCES = int(os.environ.get("DIPSTREAM_SEQUENCES", "10000" if LONG else "80"))
-PIPELINE = """\
-dipstream: 1
-objects:
-  nuclei:
-    channel: DAPI
-    steps: [{threshold: {method: manual, value: 50}}, {split: {method: none}}]
-measure: [{intensity: {}}]
-track: {nuclei: {lap: {max_distance_px: 10}}}
-"""
 POLICIES = ("block", "spill", "drop-oldest", "thin", "stop")
 KEEPS_ALL = ("block", "spill")
 # Memory where there is some to be had: thousands of runs are made and thrown away.
@@ -245,7 +237,7 @@ class Life(RuleBasedStateMachine):
 @pytest.mark.timeout(7200 if LONG else 240)
 def test_lives_of_a_run(tmp_path: Path) -> None:
     pipeline = tmp_path / "simple.yaml"
-    pipeline.write_text(PIPELINE, encoding="utf-8")
+    pipeline.write_text(SIMPLE, encoding="utf-8")
     Life.plan = open_plan(pipeline)
     run_state_machine_as_test(
         Life,
