@@ -31,6 +31,7 @@ _SAMPLE_S = 0.02
 _RESTS = 100
 _LEAST_BETWEEN = 10
 _WAITING = 8
+_MOST_POINTS = 2000
 _PR_SET_THP_DISABLE = 41  # linux/prctl.h
 
 
@@ -75,7 +76,9 @@ def growth_mb_per_10000(committed: Sequence[float], resident_mb: Sequence[float]
         Image sets in the table and resident memory, seen along the run.
     """
     n, memory = np.asarray(committed, float), np.asarray(resident_mb, float)
-    steady = n >= n[-1] / 10
+    steady = np.flatnonzero(n >= n[-1] / 10)
+    # All pairs of the samples of half an hour would take gigabytes.
+    steady = steady[:: len(steady) // _MOST_POINTS + 1]
     n, memory = n[steady], memory[steady]
     first, second = np.triu_indices(len(n), 1)
     apart = n[second] > n[first]
