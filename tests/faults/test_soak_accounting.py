@@ -56,7 +56,7 @@ def test_nothing_grows(frames: int, fps: int, home: Path, say: Callable[[str], N
 
 
 def steady(samples: list[float]) -> list[float]:
-    """Leave out the first tenth, in which threads begin, and the last moments, in which they end."""
+    """Leave out the first tenth, in which threads begin, and the moments in which they end."""
     return samples[max(len(samples) // 10, 3) : -max(len(samples) // 100, 2)]
 
 
