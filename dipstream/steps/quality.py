@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from dipstream.errors import StepError
 from dipstream.kernels.exposure import is_finite, is_uniform
 from dipstream.kernels.linear import as_input, suits_kernels
 from dipstream.kernels.sample_levels import levels_of
 from dipstream.kernels.sharpness import Covariances, column_covariances, row_covariances
+from dipstream.steps import ndimage
 from dipstream.steps.step import State
 
 __all__ = ["FocusWatch", "Quality", "check_finite", "frame_quality", "reference_quality"]

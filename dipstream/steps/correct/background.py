@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
-from scipy import ndimage
 from skimage.restoration import rolling_ball
 
+from dipstream.steps import ndimage
 from dipstream.steps.correct.planes import as_float32, each_plane, require_image
 from dipstream.steps.image import Image
 from dipstream.steps.step import pure
@@ -73,7 +73,10 @@ def background(
 
 
 def _gaussian(plane: Plane, sigma_px: float) -> Plane:
-    return ndimage.gaussian_filter(plane, sigma_px, mode="reflect", truncate=4.0, output=np.float32)
+    smoothed: Plane = ndimage.gaussian_filter(
+        plane, sigma_px, mode="reflect", truncate=4.0, output=np.float32
+    )
+    return smoothed
 
 
 def _opening(plane: Plane, radius_px: float) -> Plane:

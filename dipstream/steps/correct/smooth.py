@@ -4,9 +4,9 @@ from typing import Annotated
 
 import numpy as np
 from pydantic import AfterValidator, Field
-from scipy import ndimage
 
 from dipstream.errors import ConfigError
+from dipstream.steps import ndimage
 from dipstream.steps.correct.planes import as_float32, each_plane, require_image
 from dipstream.steps.image import Image
 from dipstream.steps.step import pure

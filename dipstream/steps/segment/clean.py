@@ -5,9 +5,9 @@ from typing import Annotated
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
-from scipy import ndimage as ndi
 
 from dipstream.errors import ConfigError
+from dipstream.steps import ndimage as ndi
 from dipstream.steps.image import Mask
 from dipstream.steps.segment.regions import Region, connected, drop, in_raster_order
 from dipstream.steps.step import pure

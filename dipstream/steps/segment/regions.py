@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage as ndi
 
+from dipstream.steps import ndimage as ndi
 from dipstream.steps.image import Labels, Mask
 
 __all__ = ["EIGHT", "Region", "connected", "drop", "in_raster_order"]

@@ -1,7 +1,7 @@
 """Rings around objects: where the cytoplasm or the local background of a nucleus is measured."""
 
 import numpy as np
-from skimage.segmentation import expand_labels
+from skimage import segmentation
 
 from dipstream.steps.image import Labels
 
@@ -22,6 +22,10 @@ def ring_labels(labels: Labels, *, inner_px: float, outer_px: float) -> Labels:
         Euclidean distances from the object's border, in px: the ring holds the pixels farther
         than `inner_px` and not farther than `outer_px`.
     """
-    outer = expand_labels(labels.dense, distance=outer_px)
-    inner = labels.dense if inner_px == 0 else expand_labels(labels.dense, distance=inner_px)
+    outer = segmentation.expand_labels(labels.dense, distance=outer_px)
+    inner = (
+        labels.dense
+        if inner_px == 0
+        else segmentation.expand_labels(labels.dense, distance=inner_px)
+    )
     return labels.with_data(np.where(inner > 0, 0, outer).astype(np.int32))

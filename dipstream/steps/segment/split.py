@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
-from scipy import ndimage as ndi
 
 from dipstream.errors import ConfigError
+from dipstream.steps import ndimage as ndi
 from dipstream.steps.image import Labels, Mask
 from dipstream.steps.segment.regions import EIGHT, connected, in_raster_order
 from dipstream.steps.step import pure
@@ -124,7 +124,9 @@ def _levels(mask: npt.NDArray[np.bool_], weights: Ints) -> Ints:
 
 def _smooth(levels: npt.NDArray[np.float64], weights: Ints, axis: int) -> npt.NDArray[np.float64]:
     # Integers all the same: float64 holds them exactly.
-    sums = ndi.correlate1d(levels, weights.astype(float), axis=axis, mode="reflect")
+    sums: npt.NDArray[np.float64] = ndi.correlate1d(
+        levels, weights.astype(float), axis=axis, mode="reflect"
+    )
     return np.floor((sums + _WEIGHT_SUM // 2) / _WEIGHT_SUM)
 
 

@@ -1,16 +1,15 @@
 """Foreground is what is brighter than a threshold."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
-from scipy import ndimage as ndi
 from skimage import filters
 
 from dipstream.errors import ConfigError, StepError
+from dipstream.steps import ndimage as ndi
 from dipstream.steps.image import Image, Mask
 from dipstream.steps.segment.noise import noise_sd
 from dipstream.steps.segment.regions import connected
@@ -32,14 +31,6 @@ GlobalMethod: TypeAlias = Literal["mean", "isodata", "otsu", "triangle", "li", "
 Pixels: TypeAlias = npt.NDArray[Any]
 Dense: TypeAlias = npt.NDArray[np.bool_]
 
-_GLOBAL: dict[str, Callable[[Pixels], Any]] = {
-    "mean": filters.threshold_mean,
-    "isodata": filters.threshold_isodata,
-    "otsu": filters.threshold_otsu,
-    "triangle": filters.threshold_triangle,
-    "li": filters.threshold_li,
-    "yen": filters.threshold_yen,
-}
 SIGMA_PX, FLOOR_FRACTION = 10.0, 0.5
 DARK_PERCENTILE, BRIGHT_PERCENTILE = 5, 75
 SURFACE_MARGIN = 2.0**-19
@@ -156,7 +147,7 @@ class Rules:
         if self.method == "manual":
             return self.value
         if self.method != "local":
-            return _GLOBAL[self.method](pixels) + self.offset
+            return _global(self.method, pixels) + self.offset
         sigma = SIGMA_PX if self.sigma_px is None else self.sigma_px
         surface = ndi.gaussian_filter(_floats(pixels), sigma, mode="reflect")
         surface += np.abs(surface) * surface.dtype.type(SURFACE_MARGIN)
@@ -165,7 +156,7 @@ class Rules:
             return surface
         fraction = FLOOR_FRACTION if self.floor_fraction is None else self.floor_fraction
         dark = float(np.percentile(pixels, DARK_PERCENTILE))
-        bottom = dark + fraction * (float(_GLOBAL[self.floor](pixels)) - dark)
+        bottom = dark + fraction * (float(_global(self.floor, pixels)) - dark)
         return np.maximum(surface, bottom)
 
 
@@ -193,3 +184,8 @@ def _without_rim(pixels: Pixels, foreground: Dense, fraction: float) -> Dense:
         bright[label] = np.percentile(inside, BRIGHT_PERCENTILE)
     level = dark + fraction * (bright - dark)
     return foreground & (pixels > level[regions])
+
+
+def _global(method: str, pixels: Pixels) -> Any:
+    # Looked up when it is used: what it imports takes long, and the kernels do without it.
+    return getattr(filters, f"threshold_{method}")(pixels)
