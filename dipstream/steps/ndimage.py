@@ -1,6 +1,6 @@
 """`scipy.ndimage`, imported when it is first used.
 
-It takes a seventh of the time in which a run starts, and the kernels do without it.
+The kernels do without it, and importing it takes 0.3 s of the start of a run.
 """
 
 from importlib import import_module

@@ -6,8 +6,8 @@ Such a child is told by a variable of its environment, JSON, where to report and
 - At the gate, the start of a thread chosen by its name, it waits until it is let through: whoever
   wants to trace that thread, and count from its first system call, has the time to.
 - Its log is folded into the table often, so that a short run meets checkpoints too.
-- It decodes its files itself: a process for that would be half of what such a short run costs, and
-  writes nothing.
+- It decodes its files itself: a process for that would be a quarter of what such a short run
+  costs, and writes nothing.
 - Its run is named `run`: whoever wants to trace a file knows its path before it is there.
 """
 

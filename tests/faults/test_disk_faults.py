@@ -24,8 +24,7 @@ WHY = re.compile("disk I/O error|disk is full|No space left on device|Input/outp
 def faults(counts: list[Counter[Target]]) -> list[Fault]:
     """Return the calls that fail, how, from then on or once, and whether there surely is one.
 
-    All of them with every error in a campaign, by turns once and from then on; else one of each
-    kind, the same ones every time.
+    All of them in a campaign; else one of each kind, the same ones every time.
     """
     chosen = random.Random(7)
     found: list[Fault] = []
@@ -35,13 +34,18 @@ def faults(counts: list[Counter[Target]]) -> list[Fault]:
         sure = least if target.thread == "main" else (least + 1) // 2
         if CAMPAIGN:
             found += [
-                (target, error, n, "+" if (n + which) % 2 else "", n <= sure)
+                (target, error, n, on, n <= sure)
                 for n in range(1, most + 1)
-                for which, error in enumerate(errors)
+                for error in errors
+                for on in ("", "+")
             ]
         elif sure:
-            how = (chosen.choice(errors), chosen.randint(1, sure), chosen.choice(["", "+"]))
-            found.append((target, *how, True))
+            which = (
+                chosen.choice(errors),
+                chosen.randint(1, sure),
+                chosen.choice(["", "+"]),
+            )
+            found.append((target, *which, True))
     return found
 
 
