@@ -10,6 +10,7 @@ import numpy.typing as npt
 from dipstream.frame import FrameInfo, Origin, Segment, SetKey
 from dipstream.pipeline.keys import KEY_COLUMNS
 from dipstream.steps.objects import EVENT_KINDS, TrackEvents
+from dipstream.steps.track.sightings import Sightings
 from dipstream.store import FrameOutcome, RunWriter, SetRow, frame_row
 from dipstream.table import Column, RowBatch, Schema
 
@@ -97,7 +98,13 @@ class Filler:
         set_id, version = writer.claim_set(self._set, writer.find_set(key))
         events = self._events()
         writer.add_rows(KIND, set_id, self._rows, self._live)
-        state = {"track_id": self._live, "yx_px": np.zeros((PER_SET, 2))}
+        seen = Sightings(
+            self._live,
+            np.zeros((PER_SET, 2)),
+            np.full(PER_SET, self._t, np.int64),
+            np.full(PER_SET, np.nan),
+        )
+        state = seen.to_state()
         writer.save_state(f"track.{KIND}", key.place, 0, set_id, state)
         content = f"{self._t:016x}"
         writer.finish_frames(

@@ -104,7 +104,7 @@ def _goes_on(home: Path, command: Sequence[str]) -> tuple[float, float]:
     )
     watched, cpu = psutil.Process(process.pid), 0.0
     try:
-        while (newest := _newest(home, begun))[0] < before + _SETS:
+        while (newest := _newest(home, begun))[0] < before + _SETS or not newest[1]:
             if newest[0] == before:
                 cpu = sum(watched.cpu_times()[:2])
             if process.poll() is not None or time.time_ns() - begun > _PATIENCE_S * 1e9:
@@ -124,7 +124,7 @@ def _environment(home: Path) -> dict[str, str]:
 
 
 def _newest(home: Path, since_ns: int = 0) -> tuple[int, int]:
-    """Return the number of the newest image set, and when the first one after `since_ns` came."""
+    """Return the number of the newest image set, and when one since then was first analysed."""
     for table in (home / "runs").glob("*/table.db"):
         with Connection(table, read_only=True) as connection:
             if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'columns_key'"):
@@ -132,7 +132,7 @@ def _newest(home: Path, since_ns: int = 0) -> tuple[int, int]:
                 # Few image sets are newer: from the newest on, nothing else is read.
                 ((first,),) = connection.execute(
                     "SELECT min(committed_ns) FROM image_sets WHERE set_id > ? - ? "
-                    "AND committed_ns > ?",
+                    "AND committed_ns > ? AND state = 'analysed'",
                     (newest or 0, 100, since_ns),
                 )
                 return -1 if newest is None else int(newest), int(first or 0)

@@ -4,7 +4,9 @@ import hashlib
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar, cast
 
 from numba import __version__ as numba_version
@@ -14,6 +16,7 @@ from numba.core.sigutils import normalize_signature
 
 __all__ = ["cache_of", "compiled", "forget_stale_kernels", "is_warm", "mark_warm"]
 
+_ONE_AT_A_TIME = Lock()
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 
@@ -110,6 +113,7 @@ def _forgive(cache: Any) -> None:
     load, save = cache.load_overload, cache.save_overload
 
     def load_or_compile(signature: Any, target: Any) -> Any:
+        _leave_linear_algebra_alone()
         try:
             found = load(signature, target)
             wanted, _ = cast("Callable[..., Any]", normalize_signature)(signature)
@@ -126,3 +130,25 @@ def _forgive(cache: Any) -> None:
             save(signature, result)
 
     cache.load_overload, cache.save_overload = load_or_compile, save_if_possible
+
+
+def _leave_linear_algebra_alone() -> None:
+    """Keep numba from importing all of scipy.linalg, which takes as long as loading all kernels.
+
+    Its module of array functions, which every process that loads a kernel imports, asks that way
+    whether there is a BLAS. There is one, since scipy is required; a kernel that multiplies
+    matrices still imports it when it is compiled.
+    """
+    with _ONE_AT_A_TIME:
+        if "numba.np.arraymath" in sys.modules:
+            return
+        from numba.np import linalg  # noqa: PLC0415 - with the first kernel, not before
+
+        asked: Any = linalg
+        if (ask := getattr(asked, "ensure_blas", None)) is None:
+            return
+        asked.ensure_blas = lambda: None
+        try:
+            import_module("numba.np.arraymath")
+        finally:
+            asked.ensure_blas = ask

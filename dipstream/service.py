@@ -12,9 +12,7 @@ from dataclasses import replace
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Self
 
 from dipstream.errors import ConfigError, DipstreamError
 from dipstream.mirror import Mirrors, MirrorStatus, check_mirrors, mirrors_for
@@ -37,6 +35,9 @@ from dipstream.store import (
 )
 from dipstream.truth import TrueSet
 from dipstream.warmup import ensure_warm
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["LiveRun", "is_complete", "open_run", "resume", "start"]
 
@@ -347,15 +348,15 @@ class LiveRun:
         """How the mirrors of the run stand."""
         return self._mirrors.status()
 
-    def objects(self, kind: str | None = None) -> pd.DataFrame:
+    def objects(self, kind: str | None = None) -> "pd.DataFrame":
         """Return the objects so far; see `RunReader.objects`."""
         return self.reader.objects(kind)
 
-    def frames(self) -> pd.DataFrame:
+    def frames(self) -> "pd.DataFrame":
         """Return the frames so far; see `RunReader.frames`."""
         return self.reader.frames()
 
-    def tracks(self, kind: str | None = None) -> pd.DataFrame:
+    def tracks(self, kind: str | None = None) -> "pd.DataFrame":
         """Return the tracks so far; see `RunReader.tracks`."""
         return self.reader.tracks(kind)
 

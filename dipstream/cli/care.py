@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from dipstream.cli.options import Home, Json, Metrics, Mirror, Run, Workers
-from dipstream.one_heap import use_one_heap
+from dipstream.one_heap import use_one_heap, without_collecting
 
 __all__ = ["mirror", "quarantine_app", "resume", "verify"]
 
@@ -32,7 +32,8 @@ def resume(
 ) -> None:
     """Go on with a run that was killed, failed or was stopped, as if it had never ended."""
     use_one_heap()
-    from dipstream.cli.resume import resume_run  # noqa: PLC0415
+    with without_collecting():
+        from dipstream.cli.resume import resume_run  # noqa: PLC0415
 
     code = resume_run(
         run,
@@ -109,6 +110,7 @@ def quarantine_retry(
 ) -> None:
     """Analyse frames of the quarantine again, those whose pixels can be read again."""
     use_one_heap()
-    from dipstream.cli.retry import retry_quarantine  # noqa: PLC0415
+    with without_collecting():
+        from dipstream.cli.retry import retry_quarantine  # noqa: PLC0415
 
     raise typer.Exit(retry_quarantine(run, home, frame, as_json=json))

@@ -16,6 +16,7 @@ from rich.live import Live
 from dipstream.cli.interrupts import interrupts
 from dipstream.cli.live_score import LiveScore
 from dipstream.cli.view import plain_line, report, view
+from dipstream.one_heap import without_collecting
 from dipstream.pipeline import open_plan
 from dipstream.run import Status
 from dipstream.service import LiveRun, start
@@ -95,7 +96,10 @@ def follow_run(
         # Ctrl-C ends this at once; from then on it only asks the run to stop.
         ensure_warm(lambda text: typer.echo(text, err=True))
     with interrupts() as interrupted, _monitored(metrics_port) as attach:
-        run = begin(subscribers=[score.take], truth_subscribers=[score.take_truth], mailbox=False)
+        with without_collecting():
+            run = begin(
+                subscribers=[score.take], truth_subscribers=[score.take_truth], mailbox=False
+            )
         attach(run)
         if not run.records_truth:
             score.turn_off()

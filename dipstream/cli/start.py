@@ -28,7 +28,7 @@ from dipstream.cli.options import (
     Truth,
     Workers,
 )
-from dipstream.one_heap import use_one_heap
+from dipstream.one_heap import use_one_heap, without_collecting
 
 __all__ = ["demo", "run", "watch"]
 
@@ -45,7 +45,8 @@ def demo(
 ) -> None:
     """Image simulated cells, count them live, and compare with the truth."""
     use_one_heap()
-    from dipstream.cli.live import Request, follow  # noqa: PLC0415
+    with without_collecting():
+        from dipstream.cli.live import Request, follow  # noqa: PLC0415
 
     request = Request(
         # Fifteen image sets a second: two slow processors keep up, truth and score included.
@@ -84,7 +85,8 @@ def run(
 ) -> None:
     """Analyse a camera, a folder or a file, from the first frame to the last."""
     use_one_heap()
-    from dipstream.cli.live import Request, follow  # noqa: PLC0415
+    with without_collecting():
+        from dipstream.cli.live import Request, follow  # noqa: PLC0415
 
     request = Request(
         source=source,
@@ -148,7 +150,8 @@ def watch(
 ) -> None:
     """Analyse files as they arrive in folders, until Ctrl-C; the inputs are never touched."""
     use_one_heap()
-    from dipstream.cli.live import Request, follow  # noqa: PLC0415
+    with without_collecting():
+        from dipstream.cli.live import Request, follow  # noqa: PLC0415
 
     request = Request(
         source=folders,

@@ -7,17 +7,18 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from dipstream.errors import StoreError
 from dipstream.mirror.address import check_address, is_database, resolved
-from dipstream.mirror.lake import ParquetTarget
-from dipstream.mirror.postgres import PostgresTarget
-from dipstream.mirror.progress import Target
-from dipstream.mirror.shipper import MirrorStatus, Shipper
-from dipstream.mirror.tail import RunTail
+from dipstream.mirror.status import MirrorStatus
 from dipstream.settings import RunSettings
 from dipstream.store import RunFolder
+
+# Most runs have no mirror, and should not wait until its libraries are imported.
+if TYPE_CHECKING:
+    from dipstream.mirror.progress import Target
+    from dipstream.mirror.shipper import Shipper
 
 __all__ = ["Mirrors", "check_mirrors", "mirrors_for", "open_target"]
 
@@ -25,10 +26,14 @@ _DATABASE_EVERY_S = 0.5
 _LOOK_EVERY_S = 1.0
 
 
-def open_target(address: str) -> Target:
+def open_target(address: str) -> "Target":
     """Return the mirror of an address, not connected yet."""
     if is_database(address):
+        from dipstream.mirror.postgres import PostgresTarget  # noqa: PLC0415
+
         return PostgresTarget(address)
+    from dipstream.mirror.lake import ParquetTarget  # noqa: PLC0415
+
     return ParquetTarget(Path(address))
 
 
@@ -106,6 +111,9 @@ class Mirrors:
         """Begin to ship; a mirror that is not there is told of and tried again."""
         if not self._addresses or self._shippers:
             return
+        from dipstream.mirror.shipper import Shipper  # noqa: PLC0415
+        from dipstream.mirror.tail import RunTail  # noqa: PLC0415
+
         record = self._folder.read()
         for address in self._addresses:
             shipper = Shipper(
@@ -168,6 +176,8 @@ class Mirrors:
                 shipper.look_after()
 
     def _note(self) -> None:
+        from dipstream.mirror.tail import RunTail  # noqa: PLC0415
+
         with suppress(StoreError), self._looking:
             newest = RunTail(self._folder.table).newest()
             for shipper in self._shippers:

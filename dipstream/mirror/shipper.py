@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -12,42 +12,17 @@ import numpy as np
 from dipstream.errors import StoreError
 from dipstream.mirror.align import LOST, holds, last_rows
 from dipstream.mirror.progress import Moved, Progress, Target
+from dipstream.mirror.status import MirrorStatus
 from dipstream.mirror.tail import RunTail
 from dipstream.store import RunRecord
 
-__all__ = ["MirrorStatus", "Shipper"]
+__all__ = ["Shipper"]
 
 _T = TypeVar("_T")
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 10.0
 _SOONEST_S = 0.02
 _MOST_THREADS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class MirrorStatus:
-    """How one mirror stands.
-
-    Attributes
-    ----------
-    target
-        The database or folder, without a password.
-    commit_number, behind
-        The last commit it has, and how many it lacks.
-    away_since_ns
-        Since when it cannot be reached, UTC since the epoch; None while it can.
-    error
-        Why, in words; the last one, also when it is long over.
-    done
-        Whether it has everything of a run that has ended.
-    """
-
-    target: str
-    commit_number: int = -1
-    behind: int = 0
-    away_since_ns: int | None = None
-    error: str = ""
-    done: bool = False
 
 
 class Shipper:

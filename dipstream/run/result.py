@@ -3,16 +3,18 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from dipstream.frame import ImageSet
 from dipstream.run.histogram import Histogram
 from dipstream.steps.image import Labels
 from dipstream.table import RowBatch
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Accounting", "LabelImages", "Result", "Status"]
 
@@ -90,8 +92,10 @@ class Result:
         """Return the number of objects of each type."""
         return {kind: len(rows) for kind, rows in self.tables.items()}
 
-    def objects(self, kind: str | None = None) -> pd.DataFrame:
+    def objects(self, kind: str | None = None) -> "pd.DataFrame":
         """Return the objects of a type (of the first one, if none is named) as pandas."""
+        import pandas as pd  # noqa: PLC0415 - a run starts without
+
         chosen = kind if kind is not None else next(iter(self.tables), None)
         if chosen is None:
             return pd.DataFrame()

@@ -3,21 +3,25 @@
 Everything in dipstream talks to SQLite through the copy that ADBC carries. A second copy in the
 writer's process (Python's own `sqlite3`) would break SQLite's locks on POSIX systems when it
 closes a file of the same name.
+
+What ADBC has for Python's database interface (`adbc_driver_manager.dbapi`) is left alone: importing
+it takes as long as all of numpy and pyarrow, for it imports pandas, and every start would wait.
 """
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
 import adbc_driver_manager
-import adbc_driver_sqlite.dbapi
+import adbc_driver_sqlite
 import pyarrow as pa
 
 from dipstream.errors import StoreError
+from dipstream.store.arrow import one_row
 
 __all__ = ["Connection", "check_sqlite", "quoted", "sqlite_version"]
 
@@ -55,7 +59,7 @@ class Connection:
         self._path = path
         self._prepared: dict[str, adbc_driver_manager.AdbcStatement] = {}
         try:
-            self._dbapi = adbc_driver_sqlite.dbapi.connect(uri, autocommit=True)
+            self._database, self._connection = _connected(uri)
         except adbc_driver_manager.Error as error:
             raise StoreError(f"the table {path} cannot be opened: {error}") from error
         try:
@@ -82,7 +86,8 @@ class Connection:
         """Close; may be called twice."""
         while self._prepared:
             self._prepared.popitem()[1].close()
-        self._dbapi.close()
+        self._connection.close()
+        self._database.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -99,14 +104,10 @@ class Connection:
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a statement and return its rows."""
-        with self._errors(), self._dbapi.cursor() as cursor:
-            cursor.execute(sql, parameters or None)
-            if not cursor.description:
-                return []
-            # `fetchall` makes each row of a generator, whose tuples CPython puts aside when they
-            # are done with, thousands of each length, and never takes again.
-            columns = [column.to_pylist() for column in cursor.fetch_arrow_table().columns]
-            return list(zip(*columns, strict=True))
+        found = self._answer(sql, parameters)
+        # A tuple that is made of a generator, CPython puts aside when it is done with, thousands of
+        # each length, and never takes it again: rows are made of whole columns.
+        return list(zip(*(column.to_pylist() for column in found.columns), strict=True))
 
     def run(self, sql: str, rows: pa.RecordBatch | None = None) -> None:
         """Run a statement without an answer, once for each row of a batch: its parameters.
@@ -136,9 +137,8 @@ class Connection:
         with self._errors():
             try:
                 statement = self._prepared.get(sql) or self._prepare(sql)
-                stream, _ = statement.execute_query()
                 # Read to its end: SQLite keeps a statement that is not in the middle of its answer.
-                found = pa.RecordBatchReader._import_from_c(stream.address).read_all()  # noqa: SLF001
+                found = _read(statement)
             except BaseException:
                 if sql in self._prepared:
                     self._prepared.pop(sql).close()
@@ -166,7 +166,7 @@ class Connection:
         )
 
     def _prepare(self, sql: str) -> adbc_driver_manager.AdbcStatement:
-        statement = adbc_driver_manager.AdbcStatement(self._dbapi.adbc_connection)
+        statement = adbc_driver_manager.AdbcStatement(self._connection)
         try:
             statement.set_sql_query(sql)
             statement.prepare()
@@ -178,19 +178,45 @@ class Connection:
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """Return the rows of a query as an Arrow table, typed by its values."""
-        with self._errors(), self._dbapi.cursor() as cursor:
-            # The driver guesses a column's type from the first batch: make that batch all rows.
-            cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(2**24)})
-            cursor.execute(sql, parameters or None)
-            return cursor.fetch_arrow_table()
+        # The driver guesses a column's type from the first batch: make that batch all rows.
+        return self._answer(sql, parameters, **{"adbc.sqlite.query.batch_rows": str(2**24)})
+
+    def _answer(self, sql: str, parameters: Sequence[Any], **options: str) -> pa.Table:
+        with (
+            self._errors(),
+            closing(adbc_driver_manager.AdbcStatement(self._connection)) as statement,
+        ):
+            statement.set_options(**options)
+            statement.set_sql_query(sql)
+            statement.prepare()
+            if parameters:
+                statement.bind(one_row(parameters))
+            return _read(statement)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except adbc_driver_manager.Error as error:
+        except (adbc_driver_manager.Error, pa.ArrowException, OSError) as error:
             reason = re.split(r"\nquery(?: was)?: ", str(error))[0]
             raise StoreError(f"the table {self._path} answered: {reason}") from error
+
+
+def _connected(
+    uri: str | None = None,
+) -> tuple[adbc_driver_manager.AdbcDatabase, adbc_driver_manager.AdbcConnection]:
+    """Return a database and a connection to it, in autocommit mode; without a URI, in memory."""
+    database = adbc_driver_sqlite.connect(uri)
+    try:
+        return database, adbc_driver_manager.AdbcConnection(database)
+    except BaseException:
+        database.close()
+        raise
+
+
+def _read(statement: adbc_driver_manager.AdbcStatement) -> pa.Table:
+    """Run a prepared statement and return its whole answer."""
+    return pa.RecordBatchReader.from_stream(statement.execute_query()[0]).read_all()
 
 
 def quoted(name: str) -> str:
@@ -200,12 +226,14 @@ def quoted(name: str) -> str:
 
 def sqlite_version() -> str:
     """Return the version of the SQLite that ADBC carries."""
+    database, connection = _connected()
     with (
-        adbc_driver_sqlite.dbapi.connect(autocommit=True) as connection,
-        connection.cursor() as cursor,
+        closing(database),
+        closing(connection),
+        closing(adbc_driver_manager.AdbcStatement(connection)) as statement,
     ):
-        cursor.execute("SELECT sqlite_version()")
-        return str(cursor.fetchall()[0][0])
+        statement.set_sql_query("SELECT sqlite_version()")
+        return str(_read(statement).column(0)[0].as_py())
 
 
 def check_sqlite(version: str) -> str | None:

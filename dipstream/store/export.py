@@ -1,11 +1,13 @@
 """Writes a table as CSV or Parquet."""
 
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from dipstream.errors import ConfigError, StoreError
 from dipstream.store.connection import Connection
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["check_export", "export_table", "snapshot_table"]
 
@@ -21,7 +23,7 @@ def check_export(path: Path) -> None:
         )
 
 
-def export_table(rows: pd.DataFrame, path: Path) -> None:
+def export_table(rows: "pd.DataFrame", path: Path) -> None:
     """Write rows to ``.csv`` (UTF-8, floats in full) or ``.parquet`` by the file's ending."""
     check_export(path)
     try:

@@ -2,16 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import pandas as pd
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any
 
 from dipstream.config import near
 from dipstream.errors import StoreError
 from dipstream.store.connection import Connection, quoted
 from dipstream.store.folder import RunFolder, RunRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["RunReader"]
 
@@ -62,7 +61,7 @@ class RunReader:
         *,
         where: str | None = None,
         columns: Sequence[str] | None = None,
-    ) -> pd.DataFrame:
+    ) -> "pd.DataFrame":
         """Return the objects of a type, with position, t and z of their image set.
 
         Parameters
@@ -98,24 +97,24 @@ class RunReader:
 
     def frames(
         self, *, where: str | None = None, columns: Sequence[str] | None = None
-    ) -> pd.DataFrame:
+    ) -> "pd.DataFrame":
         """Return one row a frame: its state, reason, times and quality."""
         return self.table("frames", where=where, columns=columns)
 
-    def tracks(self, kind: str | None = None) -> pd.DataFrame:
+    def tracks(self, kind: str | None = None) -> "pd.DataFrame":
         """Return one row a track: first and last t, objects, parent, way."""
         where = None if kind is None else f"object_type = '{kind.replace(chr(39), chr(39) * 2)}'"
         return self.table("tracks", where=where)
 
-    def image_sets(self) -> pd.DataFrame:
+    def image_sets(self) -> "pd.DataFrame":
         """Return one row an image set."""
         return self.table("image_sets")
 
-    def events(self) -> pd.DataFrame:
+    def events(self) -> "pd.DataFrame":
         """Return what happened during the run, in order."""
         return self.table("events")
 
-    def columns(self) -> pd.DataFrame:
+    def columns(self) -> "pd.DataFrame":
         """Return what every column means, with its unit."""
         return self.table("columns")
 
@@ -125,7 +124,7 @@ class RunReader:
         *,
         where: str | None = None,
         columns: Sequence[str] | None = None,
-    ) -> pd.DataFrame:
+    ) -> "pd.DataFrame":
         """Return any table or view of the run."""
         with self._open() as connection:
             names = (*_ORDER, *_object_types(connection))
@@ -173,7 +172,7 @@ class RunReader:
         where: str | None,
         columns: Sequence[str] | None,
         order: str,
-    ) -> pd.DataFrame:
+    ) -> "pd.DataFrame":
         known = _dtypes(connection, name)
         for column in columns or ():
             if column not in known:
@@ -191,7 +190,9 @@ class RunReader:
             if where is None:
                 raise
             raise StoreError(_about_condition(where, str(error), name, list(known))) from error
-        return pd.DataFrame({c: _series(rows.column(c), known[c]) for c in rows.column_names})
+        from dipstream.store.as_pandas import as_pandas  # noqa: PLC0415 - a run starts without
+
+        return as_pandas(rows, known)
 
 
 def _about_condition(where: str, error: str, table: str, columns: list[str]) -> str:
@@ -238,18 +239,3 @@ def _dtypes(connection: Connection, name: str) -> dict[str, str]:
     # A view may add columns of the image set to those that are described.
     present = [row[1] for row in connection.execute(f"PRAGMA table_info({quoted(name)})")]
     return {one: described.get(one, "text" if one == "position" else "int64") for one in present}
-
-
-def _series(values: pa.ChunkedArray, dtype: str) -> "pd.Series[Any]":
-    if dtype == "text":
-        return pd.Series(values.cast(pa.string()).to_pandas(), dtype="str")
-    if dtype == "blob":
-        return pd.Series(values.to_pylist(), dtype=object)
-    if dtype == "float64":
-        return pd.Series(np.asarray(values.cast(pa.float64()).to_numpy(zero_copy_only=False)))
-    if values.null_count:
-        return pd.Series(
-            values.cast(pa.int64()).to_pandas(types_mapper=None, integer_object_nulls=True),
-            dtype="Int64",
-        )
-    return pd.Series(values.cast(pa.int64()).to_numpy())

@@ -1,6 +1,7 @@
 """From frames and image sets to rows: the only place that knows both."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
@@ -13,8 +14,9 @@ import xxhash
 
 from dipstream.frame import FrameInfo, Segment, SetKey
 from dipstream.steps.objects import EVENT_KINDS, TrackEvents
+from dipstream.store.arrow import arrow_type, column, numbers
 from dipstream.store.schema import FRAMES, TRACK_EVENTS
-from dipstream.table import RowBatch, Schema
+from dipstream.table import ColumnType, RowBatch, Schema
 
 __all__ = [
     "OUTCOME_COLUMNS",
@@ -29,8 +31,6 @@ __all__ = [
     "segment_row",
     "set_hash",
 ]
-
-_ARROW = {"int64": pa.int64(), "float64": pa.float64(), "text": pa.string(), "blob": pa.binary()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,10 +194,7 @@ def frame_row(
 def arrow_batch(schema: Schema, rows: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
     """Return rows with every column of the schema; what is absent is NULL."""
     return pa.RecordBatch.from_arrays(
-        [
-            pa.array([row.get(column.name) for row in rows], _ARROW[column.dtype])
-            for column in schema
-        ],
+        [column([row.get(one.name) for row in rows], one.dtype) for one in schema],
         names=list(schema.names),
     )
 
@@ -206,7 +203,7 @@ def outcome_rows(outcomes: Sequence[FrameOutcome]) -> pa.RecordBatch:
     """Return what became of frames, the number of the frame as the last column."""
     names = [*OUTCOME_COLUMNS, "frame_id"]
     return pa.RecordBatch.from_arrays(
-        [pa.array([getattr(one, n) for one in outcomes], _outcome_types()[n]) for n in names],
+        [column([getattr(one, n) for one in outcomes], _outcome_types()[n]) for n in names],
         names=names,
     )
 
@@ -216,8 +213,8 @@ OUTCOME_COLUMNS = tuple(f.name for f in fields(FrameOutcome) if f.name != "frame
 
 
 @cache
-def _outcome_types() -> dict[str, pa.DataType]:
-    return {column.name: _ARROW[column.dtype] for column in FRAMES}
+def _outcome_types() -> dict[str, ColumnType]:
+    return {one.name: one.dtype for one in FRAMES}
 
 
 def event_rows(
@@ -226,16 +223,16 @@ def event_rows(
     """Return the track events of one type of object in one set."""
     n = len(events)
     columns = {
-        "event_id": pa.array(np.arange(first_event_id, first_event_id + n)),
-        "object_type": pa.repeat(kind, n),
-        "set_id": pa.repeat(set_id, n),
-        "content_version": pa.repeat(version, n),
-        "kind": pa.array(EVENT_KINDS).take(pa.array(events.kind)),
-        "track_id": pa.array(events.track_id, pa.int64()),
+        "event_id": numbers(np.arange(first_event_id, first_event_id + n), "int64"),
+        "object_type": column([kind] * n, "text"),
+        "set_id": numbers(np.full(n, set_id), "int64"),
+        "content_version": numbers(np.full(n, version), "int64"),
+        "kind": column([EVENT_KINDS[number] for number in events.kind.tolist()], "text"),
+        "track_id": numbers(events.track_id, "int64"),
         "label": _positive(events.label),
         "parent_id": _positive(events.parent_id),
         "gap": _positive(events.gap),
-        "distance_px": pa.array(events.distance_px, pa.float64(), from_pandas=True),
+        "distance_px": numbers(events.distance_px, "float64"),
     }
     return pa.RecordBatch.from_arrays(
         [columns[name] for name in TRACK_EVENTS.names], names=list(TRACK_EVENTS.names)
@@ -243,25 +240,33 @@ def event_rows(
 
 
 def _positive(values: npt.NDArray[np.int64]) -> pa.Array:
-    return pa.array(values, pa.int64(), mask=values < 0)
+    return numbers(values, "int64", there=values >= 0)
 
 
 def object_rows(schema: Schema, set_id: int, rows: RowBatch, track_ids: Any) -> pa.RecordBatch:
     """Return the rows of one type of object in one set, with their keys and tracks."""
     n = len(rows)
-    columns: list[pa.Array] = []
-    for column in schema:
-        kind = _ARROW[column.dtype]
-        if column.name == "set_id":
-            columns.append(pa.repeat(set_id, n))
-        elif column.name == "track_id":
-            columns.append(pa.nulls(n, kind) if track_ids is None else pa.array(track_ids, kind))
-        elif column.name in rows.values:
-            # NaN becomes NULL here, in one place, as SQLite would make of it anyway.
-            columns.append(pa.array(rows.values[column.name], kind, from_pandas=True))
-        else:
-            columns.append(pa.nulls(n, kind))
+    given = dict(rows.values) | {"set_id": np.full(n, set_id)}
+    if track_ids is not None:
+        given["track_id"] = track_ids
+    columns = [
+        _measured(given[one.name], one.dtype)
+        if one.name in given
+        else pa.nulls(n, arrow_type(one.dtype))
+        for one in schema
+    ]
     return pa.RecordBatch.from_arrays(columns, names=list(schema.names))
+
+
+def _measured(values: npt.NDArray[Any], dtype: ColumnType) -> pa.Array:
+    # NaN becomes NULL here, in one place, as SQLite would make of it anyway.
+    if dtype in {"int64", "float64"}:
+        return numbers(values, dtype)
+    return column([None if _is_nan(value) else value for value in values.tolist()], dtype)
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _joined(values: Sequence[float] | None) -> str | None:

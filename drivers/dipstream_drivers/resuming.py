@@ -41,6 +41,11 @@ class _Seen:
         return len(self.planes) == self.expected
 
     @property
+    def times(self) -> range:
+        """The time points that are in the book."""
+        return range(min(self.planes.values()), max(self.planes.values()) + 1)
+
+    @property
     def whole(self) -> bool:
         """Whether every frame of the file is finished."""
         return len(self.finished) == self.expected
@@ -78,44 +83,53 @@ class Resuming:
     def verify(self, now: float, stopping: Callable[[], bool]) -> None:
         """Enter the files, and wait for those of which only some planes were finished.
 
+        Files that are finished are only entered: the first look will find those that changed since.
         A file of which the book does not say how many frames it makes is opened, not decoded.
         """
         files, self._files = self._files, {}
+        due: list[tuple[Pending, _Seen]] = []
         for order, (path, seen) in enumerate(files.items()):
             place = self._survey.place(path)
-            if stopping():
-                return
             if place is None:
                 continue
-            for t in seen.planes.values():
-                self._intake.times.reserve(place, t)
-            self._enter(place, seen, now, order)
-
-    def _enter(self, place: Place, seen: _Seen, now: float, order: int) -> None:
-        path, ledger = place.path, self._intake.ledger
-        first, last = min(seen.planes.values()), max(seen.planes.values())
-        times = range(first, last + 1)
-        ledger.put(path, Done(seen.state, seen.digest, times, seen.version))
-        pending = Pending(place, seen.state, now, skip=frozenset(seen.finished), order=order)
-        self._versions.taken(pending, seen.version)
-        try:
-            if not ledger.same(path, *_stat(path)):
-                return  # the first look will find it changed
-            if seen.whole:
+            self._enter(place, seen)
+            if not seen.whole:
+                skip = frozenset(seen.finished)
+                due.append((Pending(place, seen.state, now, skip=skip, order=order), seen))
+        for pending, seen in due:
+            if stopping():
                 return
+            self._expect(pending, seen)
+
+    def _enter(self, place: Place, seen: _Seen) -> None:
+        for t in seen.planes.values():
+            self._intake.times.reserve(place, t)
+        self._put(place, seen, seen.times)
+        self._versions.known(place, seen.times[0], seen.version)
+
+    def _expect(self, pending: Pending, seen: _Seen) -> None:
+        """Wait for a file that is not finished, unless its frames turn out to be all finished."""
+        place = pending.place
+        try:
+            if not self._intake.ledger.same(place.path, *_stat(place.path)):
+                return  # the first look will find it changed
             if seen.known:
                 self._survey.expect(pending)
                 return
             with self._intake.unpacker.open(place) as opened:
                 times, missing = _compare(opened, seen)
         except (OSError, ReadError):
-            ledger.put(path, Done(seen.state, seen.digest, times, seen.version, broken=True))
+            self._put(place, seen, seen.times, broken=True)
             if seen.finished != seen.planes.keys():
                 self._survey.expect(pending)
             return
-        ledger.put(path, Done(seen.state, seen.digest, times, seen.version))
+        self._put(place, seen, times)
         if missing:
             self._survey.expect(pending)
+
+    def _put(self, place: Place, seen: _Seen, times: range, *, broken: bool = False) -> None:
+        done = Done(seen.state, seen.digest, times, seen.version, broken)
+        self._intake.ledger.put(place.path, done)
 
 
 def _stat(path: str) -> tuple[int, int, int]:

@@ -3,6 +3,7 @@
 import errno
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from dipstream.source import SourceEvent
@@ -139,6 +140,13 @@ class Survey:
         pending.changed -= self._timing.poll_s * self._timing.stable_polls
         self._pending[pending.place.path] = pending
 
+    def expected(self, now: float) -> list[Pending]:
+        """Return those of the files to `expect` that are as they were, without a look at all."""
+        for pending in self._pending.values():
+            with suppress(OSError):  # gone, or its folder: the first look will tell
+                pending.see(FileState.of(pending.place.path), now)
+        return [pending for pending in self._pending.values() if self._ready(pending, now)]
+
     def waiting(self, path: str) -> bool:
         """Whether a file is waited for."""
         return path in self._pending
@@ -146,8 +154,10 @@ class Survey:
     def place(self, path: str) -> Place | None:
         """Return the place of a path below one of the roots."""
         for root in self.roots:
-            if path.startswith(os.path.join(root.path, "")):  # noqa: PTH118 - ends in a separator
-                return self._placer.place(root, path)
+            folder = os.path.join(root.path, "")  # noqa: PTH118 - ends in a separator
+            if path.startswith(folder):
+                relative = path.removeprefix(folder).replace(os.sep, "/")
+                return self._placer.place_relative(root, path, relative)
         return None
 
     def pause(self) -> float:

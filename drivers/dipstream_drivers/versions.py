@@ -54,8 +54,11 @@ class Versions:
         key = self._key(pending.place, done.times[0])
         if key is not None and version > self._current.get(key, 1) and pending.order is None:
             self._raised[key] = version
-        if key is not None and version > 1:
-            self._current[key] = max(version, self._current.get(key, 1))
+        self._note(key, version)
+
+    def known(self, place: Place, t: int, version: int) -> None:
+        """Note the version of a file that an earlier session handed on, from this time point on."""
+        self._note(self._key(place, t), version)
 
     def siblings(self, now: float) -> Iterator[tuple[Pending, int]]:
         """Yield the other files of the image sets that were rewritten, with their versions."""
@@ -73,6 +76,10 @@ class Versions:
             version = raised.get(self._key(place, done.times[0]))
             if version is not None and _state(path) == done.state:
                 yield Pending(place, done.state, now), version
+
+    def _note(self, key: Hashable, version: int) -> None:
+        if key is not None and version > 1:
+            self._current[key] = max(version, self._current.get(key, 1))
 
     def _key(self, place: Place, t: int | None) -> Hashable:
         """Return what the files of an image set have in common; None for a set of one file."""

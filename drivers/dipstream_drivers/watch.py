@@ -152,6 +152,8 @@ class WatchSource(BaseSource):
         self._listen()
         try:
             self._resuming.verify(self._clock(), self._stopping.is_set)
+            # What is due comes before all else: to look through a large folder may take seconds.
+            yield from self._taken(self._survey.expected(self._clock()))
             while not self._stopping.is_set():
                 began = self._clock()
                 ready = self._survey.look(began, self._hints.finished())

@@ -18,6 +18,8 @@ from dipstream.frame import BadFrame, Frame
 from dipstream.source import ResumableSource, SeenFrame, Source
 from dipstream_drivers import intake, scan
 from dipstream_drivers.files import content_hash
+from dipstream_drivers.ledger import Pending
+from dipstream_drivers.survey import Survey
 from dipstream_drivers.watch import open_watch
 
 from .conftest import Watched, picture
@@ -308,6 +310,32 @@ def test_resume_goes_on(watched: Watched, tiff: Tiff) -> None:
         ("s", "a.tif", 0, 2), ("s", "c.tif", 2, 1), ("0", "d.tif", 1, 1)]  # fmt: skip
     watched.end += 20
     assert watched.run(seen=seen(first + frames)) == []
+
+
+def test_resume_delivers_what_is_due_before_it_looks_through_the_folder(
+    watched: Watched, tiff: Tiff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n, called in enumerate(("a.tif", "b.tif", "c.tif", "d.tif")):
+        watched.write(called, tiff(n))
+    done, *due = seen(watched.run())
+    watched.write("a.tif", tiff(7))
+    watched.write("c.tif", tiff(8))  # it was due, but is no longer what it was
+    (watched.folder / "d.tif").unlink()
+    watched.write("e.tif", tiff(9))
+    told: list[object] = []
+    look = Survey.look
+
+    def noted(survey: Survey, now: float, finished: set[str]) -> list[Pending]:
+        told.append("look")
+        return look(survey, now, finished)
+
+    monkeypatch.setattr(Survey, "look", noted)
+    watched.end += 20
+    with watched.open(seen=[done, *(replace(one, finished=False) for one in due)]) as source:
+        told.extend((name(one), one.info.t, one.info.version) for one in source.frames())
+    assert told[:2] == [("b.tif", 1, 1), "look"]
+    assert [one for one in told if one != "look"][1:] == [
+        ("a.tif", 0, 2), ("c.tif", 2, 2), ("e.tif", 4, 1)]  # fmt: skip
 
 
 def test_resume_touched_with_the_same_bytes(watched: Watched, tiff: Tiff) -> None:
