@@ -102,10 +102,11 @@ class Resuming:
             self._expect(pending, seen)
 
     def _enter(self, place: Place, seen: _Seen) -> None:
+        times = seen.times
         for t in seen.planes.values():
             self._intake.times.reserve(place, t)
-        self._put(place, seen, seen.times)
-        self._versions.known(place, seen.times[0], seen.version)
+        self._put(place, seen, times)
+        self._versions.known(place, times[0], seen.version)
 
     def _expect(self, pending: Pending, seen: _Seen) -> None:
         """Wait for a file that is not finished, unless its frames turn out to be all finished."""

@@ -50,6 +50,7 @@ class Survey:
         report: Callable[[SourceEvent], None],
     ) -> None:
         self.roots = roots
+        self._folders = [(root, os.path.join(root.path, "")) for root in roots]  # noqa: PTH118
         self.ignored = 0
         self.returned = False
         self._placer = placer
@@ -153,8 +154,7 @@ class Survey:
 
     def place(self, path: str) -> Place | None:
         """Return the place of a path below one of the roots."""
-        for root in self.roots:
-            folder = os.path.join(root.path, "")  # noqa: PTH118 - ends in a separator
+        for root, folder in self._folders:  # which ends in a separator
             if path.startswith(folder):
                 relative = path.removeprefix(folder).replace(os.sep, "/")
                 return self._placer.place_relative(root, path, relative)

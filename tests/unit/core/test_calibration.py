@@ -1,122 +1,31 @@
 """Photon transfer finds what a simulated camera was made with, whatever the series looks like."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
-from dipstream.calibrate import Calibration, calibrate, mode_of, notes_of, warnings_of
+from dipstream.calibrate import calibrate, mode_of, notes_of, warnings_of
 from dipstream.calibrate.linearity import Unknown
 from dipstream.errors import SourceError
-from dipstream.frame import BadFrame, Frame, FrameInfo, Origin, Segment
-from dipstream.source import BaseSource, FlatSource, Source, SourceEvent, SourceInfo
+from dipstream.frame import BadFrame, Frame, FrameInfo, Segment
+from dipstream.source import FlatSource, Source
 
-GAIN, OFFSET, READ_NOISE, FULL_WELL = 0.47, 100.0, 1.6, 30_000.0
-Plane = npt.NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Camera:
-    """Light becomes DN, in the order of the hardware."""
-
-    gain: float = GAIN
-    offset: float = OFFSET
-    read_noise: Any = READ_NOISE
-    full_well: float = FULL_WELL
-    bits: int = 16
-    side: int = 96
-    em_gain: float | None = None
-    curve: float = 0.0
-
-    def expose(self, electrons: Any, rng: np.random.Generator) -> Plane:
-        shape = (self.side, self.side)
-        if np.min(electrons) > 500:  # a rounded normal is quicker, and the same
-            noise = rng.standard_normal(shape, dtype=np.float32)
-            caught = np.rint(electrons + np.sqrt(electrons) * noise)
-        else:
-            caught = rng.poisson(electrons, shape)
-        held = np.minimum(caught, self.full_well)
-        signal = held * (1 - self.curve * held / self.full_well)
-        if self.em_gain is not None:
-            signal = np.where(held > 0, rng.gamma(np.maximum(held, 1e-9), self.em_gain), 0.0)
-        noisy = signal + self.read_noise * rng.standard_normal(shape, dtype=np.float32)
-        rounded = np.floor(noisy / self.gain + self.offset + 0.5)
-        pixels: Plane = np.clip(rounded, 0, 2**self.bits - 1).astype(np.uint16)
-        return pixels
-
-    def segment(self) -> Segment:
-        shape = (self.side, self.side)
-        return Segment(shape, "uint16", bit_depth=self.bits, em_gain=self.em_gain)
-
-
-def pair_frames(
-    camera: Camera,
-    lights: Sequence[float],
-    *,
-    shade: Any = 1.0,
-    seed: int = 3,
-    exposed: bool = False,
-    channel: str = "ch0",
-) -> list[Frame]:
-    """Two frames of each light, in electrons; exposures are proportional to it, if told."""
-    rng = np.random.default_rng(seed)
-    return [
-        Frame(
-            camera.expose(light * shade, rng),
-            FrameInfo(camera.segment(), channel, t=t, exposure_ms=light / 100 if exposed else None),
-        )
-        for t, light in enumerate(lights)
-        for _ in range(2)
-    ]
-
-
-def ramp(levels: int = 20, top: float = 1.2 * FULL_WELL) -> list[float]:
-    lights: list[float] = np.linspace(0, top, levels).tolist()
-    return lights
-
-
-class Series(BaseSource):
-    """Flat frames as a folder gives them."""
-
-    def __init__(
-        self,
-        frames: Sequence[Frame | BadFrame],
-        *,
-        live: bool = False,
-        excess_noise: float | None = None,
-    ) -> None:
-        super().__init__(SourceInfo("series", live=live, excess_noise=excess_noise))
-        self.given = frames
-
-    def frames(self) -> Iterator[Frame | BadFrame]:
-        self.report(SourceEvent("warning", "the lamp is old"))
-        yield from self.given
-
-
-class Dimming(Series):
-    """A source that dims its own light."""
-
-    asked = 0
-
-    def flats(self, levels: int) -> Iterator[Frame]:
-        self.asked = levels
-        for frame in self.given:
-            assert isinstance(frame, Frame)
-            yield frame
-
-
-def measure(frames: Sequence[Frame | BadFrame], **options: Any) -> Calibration:
-    (found,) = calibrate(Series(frames), **options)
-    return found
-
-
-def vignette(side: int, corner: float) -> Plane:
-    y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
-    shade: Plane = 1 - corner * (y**2 + x**2) / 2
-    return shade
+from .flat_series import (
+    FULL_WELL,
+    GAIN,
+    OFFSET,
+    READ_NOISE,
+    Camera,
+    Dimming,
+    Series,
+    measure,
+    named,
+    pair_frames,
+    ramp,
+    vignette,
+)
 
 
 def test_fifty_levels_of_512_px_give_gain_and_read_noise() -> None:
@@ -380,82 +289,6 @@ def test_linearity_needs_to_know_the_light() -> None:
         assert isinstance(found.linearity, Unknown)
         assert reason in found.linearity.reason
         assert found.linearity.reason in " ".join(notes_of(found))
-
-
-def test_without_a_dark_pair_the_offset_may_be_given() -> None:
-    camera, lights = Camera(side=192, read_noise=6.0), ramp(20, top=4000.0)[1:]
-    frames = pair_frames(camera, lights, shade=vignette(192, 0.4))
-    with pytest.raises(SourceError, match=r"no dark pair.*(5\.[89])% of the light"):
-        measure(frames)
-    found = measure(frames, offset_dn=OFFSET)
-    assert (found.dark.told_by, found.floor.told_by) == ("none", "intercept")
-    assert found.gain_e_per_dn.value == pytest.approx(GAIN, rel=0.01)
-    wrong_by = abs(found.read_noise_e.value - 6.0)
-    assert wrong_by < 4 * found.read_noise_e.se
-    assert wrong_by < 1.0
-    # with one, the given offset does not replace what was measured
-    told = measure(pair_frames(camera, [0.0, *lights]), offset_dn=OFFSET + 0.8)
-    assert told.dark.told_by == "darkest"
-    assert told.offset_dn.value == pytest.approx(OFFSET, abs=0.1)
-
-
-def test_a_pair_that_nobody_calls_dark_is_doubted() -> None:
-    # light of 850 e⁻ fell on the darkest pair, evenly: nothing in the frames tells
-    frames = pair_frames(Camera(), [850.0, *ramp()[1:]])
-    found = measure(frames)
-    assert found.offset_dn.value > OFFSET + 1000
-    assert found.gain_e_per_dn.value == pytest.approx(GAIN, rel=0.02)
-    (text,) = [text for text in warnings_of(found) if "nobody says which pair is dark" in text]
-    assert "frames (1 and 2)" in text
-    assert "--offset-dn" in text
-    assert mode_of(found).dark_from == "darkest"
-
-
-@pytest.mark.parametrize("who", ["source", "names", "offset"])
-def test_a_pair_that_somebody_calls_dark_is_not(who: str) -> None:
-    frames = pair_frames(Camera(), ramp())
-    if who == "names":
-        names = [f"dark_{k}.tif" if k < 2 else f"flat_{k}.tif" for k in range(len(frames))]
-        frames = [named(f, name) for f, name in zip(frames, names, strict=True)]
-    source = Dimming(frames) if who == "source" else Series(frames)
-    (found,) = calibrate(source, offset_dn=OFFSET if who == "offset" else None)
-    assert found.dark.told_by == ("darkest" if who == "offset" else who)
-    assert not any("dark" in text for text in warnings_of(found))
-
-
-def exposed_frames(dark_light: float, dark_ms: float, response: float = 1.0) -> list[Frame]:
-    """Pairs of 10 … 240 ms at 150 e⁻/ms and a darkest one; a response below 1 is not linear."""
-    times = [dark_ms, *np.linspace(10, 240, 20)]
-    lights = [dark_light, *(150 * np.linspace(10, 240, 20) ** response)]
-    frames = pair_frames(Camera(), lights)
-    return [replace(f, info=replace(f.info, exposure_ms=times[f.info.t])) for f in frames]
-
-
-def test_exposure_times_tell_a_darkest_pair_that_is_lit() -> None:
-    with pytest.raises(SourceError, match=r"as bright as their exposure time .* about (99|100)\."):
-        measure(exposed_frames(dark_light=5 * 150, dark_ms=5))
-    found = measure(exposed_frames(dark_light=5 * 150, dark_ms=5), offset_dn=OFFSET)
-    assert found.dark.told_by == "none"
-
-
-@pytest.mark.parametrize(
-    ("dark_ms", "response"), [(0.0, 1.0), (0.01, 1.0), (10.0, 1.0), (240.0, 1.0), (10.0, 0.97)]
-)
-def test_a_closed_shutter_is_dark_at_any_exposure(dark_ms: float, response: float) -> None:
-    found = measure(exposed_frames(0.0, dark_ms, response))
-    assert found.offset_dn.value == pytest.approx(OFFSET, abs=0.2)
-
-
-def named(frame: Frame, name: str) -> Frame:
-    return replace(frame, info=replace(frame.info, origin=Origin(f"/flats/{name}")))
-
-
-def test_files_called_dark_are_dark() -> None:
-    frames = pair_frames(Camera(), ramp())
-    names = [f"dark_{k}.tif" if k < 2 else f"flat_{k}.tif" for k in range(len(frames))]
-    found = measure([named(f, name) for f, name in zip(frames, names, strict=True)])
-    assert found.dark.told_by == "names"
-    assert [str(pair.first) for pair in found.dark.pairs] == ["1 (dark_0.tif)"]
 
 
 def test_each_channel_is_measured_by_itself() -> None:
