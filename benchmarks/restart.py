@@ -54,10 +54,13 @@ class Restart:
     source, rows, frames
         One of `SOURCES`, and the objects and frames in the table.
     seconds
-        From the start of the process to its first image set in the table, each time it was killed.
+        From the start of the process to its first analysed image set, each time it was killed.
     cpu_seconds
         What the process and all its threads had computed by then: hardly more where others compute
         beside it.
+    due
+        Frames that waited for their analysis when it was killed. Without any, a watched folder's
+        next file is one that nobody has seen yet: it is read once it has not changed for a second.
     """
 
     source: str
@@ -65,6 +68,13 @@ class Restart:
     frames: int
     seconds: tuple[float, ...]
     cpu_seconds: tuple[float, ...]
+    due: tuple[int, ...]
+
+    @property
+    def comparable(self) -> tuple[float, ...]:
+        """The seconds of those times in which nothing had to be waited for."""
+        waits = self.source == "watch"
+        return tuple(s for s, n in zip(self.seconds, self.due, strict=True) if n or not waits)
 
 
 def restart(rows: int, source: str = "watch", *, times: int = 3) -> Restart:
@@ -81,11 +91,18 @@ def restart(rows: int, source: str = "watch", *, times: int = 3) -> Restart:
         _goes_on(home, [*begin, "--pipeline", str(pipeline), "--json"])
         (run,) = (home / "runs").iterdir()
         _fill(run / "table.db", pipeline, rows, None if source == "sim" else home / "in")
-        took = [_goes_on(home, ["resume", str(run), "--json"]) for _ in range(times)]
-        with Connection(run / "table.db", read_only=True) as table:
-            ((frames,),) = table.execute("SELECT count(*) FROM frames")
-    seconds, cpu = zip(*took, strict=True)
-    return Restart(source, rows, int(frames), seconds, cpu)
+        took = []
+        for _ in range(times):
+            due = _states(run).get("pending", 0)
+            took.append((*_goes_on(home, ["resume", str(run), "--json"]), due))
+        frames = sum(_states(run).values())
+    seconds, cpu, dues = zip(*took, strict=True)
+    return Restart(source, rows, frames, seconds, cpu, dues)
+
+
+def _states(run: Path) -> dict[str, int]:
+    with Connection(run / "table.db", read_only=True) as table:
+        return dict(table.execute("SELECT state, count(*) FROM frames GROUP BY state"))
 
 
 def _goes_on(home: Path, command: Sequence[str]) -> tuple[float, float]:
@@ -203,7 +220,8 @@ def in_words(one: Restart) -> str:
     seconds = ", ".join(f"{s:.2f}" for s in one.seconds)
     return (
         f"{one.source}, {one.rows:,} objects, {one.frames:,} frames: first image set after "
-        f"{seconds} s ({', '.join(f'{s:.2f}' for s in one.cpu_seconds)} s computed)"
+        f"{seconds} s ({', '.join(f'{s:.2f}' for s in one.cpu_seconds)} s computed; "
+        f"{', '.join(map(str, one.due))} frames were due)"
     )
 
 

@@ -3,9 +3,8 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -22,6 +21,9 @@ from dipstream.store import (
     list_runs,
     snapshot_table,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["show_runs", "show_table", "snapshot"]
 
@@ -59,20 +61,20 @@ def show_table(
         _print(rows, 20 if limit is None else limit)
 
 
-def _print(rows: pd.DataFrame, limit: int) -> None:
+def _print(rows: "pd.DataFrame", limit: int) -> None:
     console = _console()
     shown = Table(box=None, header_style="bold", pad_edge=False)
     for name in rows.columns:
         shown.add_column(str(name), no_wrap=True)
-    for row in rows.head(limit).itertuples(index=False):
-        shown.add_row(*[_cell(value) for value in row])
+    first = rows.head(limit)
+    missing = first.isna().itertuples(index=False)
+    for row, without in zip(first.itertuples(index=False), missing, strict=True):
+        shown.add_row(*["" if no else _cell(value) for value, no in zip(row, without, strict=True)])
     console.print(shown)
     console.print(f"{min(limit, len(rows)):,} of {len(rows):,} rows", style="dim")
 
 
 def _cell(value: Any) -> str:
-    if pd.isna(value):
-        return ""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

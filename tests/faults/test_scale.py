@@ -6,6 +6,7 @@ The campaign measures 1 and 10 million objects; the short form 100,000.
 import os
 from collections.abc import Callable
 from dataclasses import asdict
+from statistics import median
 
 import pytest
 
@@ -41,7 +42,7 @@ def test_commits_take_as_long_as_in_an_empty_table(say: Callable[[str], None]) -
 @pytest.mark.timeout(3600 if LONG else 240)
 @pytest.mark.parametrize("source", restarting.SOURCES)
 def test_a_killed_run_goes_on_at_once(source: str, say: Callable[[str], None]) -> None:
-    found = restarting.restart(ROWS, source, times=5 if LONG else 1)
+    found = restarting.restart(ROWS, source, times=6 if LONG else 2)
     say(f"restart: {restarting.in_words(found)}")
     # In the short form other tests run beside, and nothing is said of how fast the machine is.
-    assert min(found.seconds) < (MOST_RESTART_S if LONG else 5 * MOST_RESTART_S)
+    assert median(found.comparable) < (MOST_RESTART_S if LONG else 5 * MOST_RESTART_S)
