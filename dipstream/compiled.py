@@ -139,16 +139,14 @@ def _leave_linear_algebra_alone() -> None:
     whether there is a BLAS. There is one, since scipy is required; a kernel that multiplies
     matrices still imports it when it is compiled.
     """
-    with _ONE_AT_A_TIME:
+    # It only saves time: another version of numba may do without.
+    with _ONE_AT_A_TIME, suppress(ImportError, AttributeError):
         if "numba.np.arraymath" in sys.modules:
             return
-        from numba.np import linalg  # noqa: PLC0415 - with the first kernel, not before
-
-        asked: Any = linalg
-        if (ask := getattr(asked, "ensure_blas", None)) is None:
-            return
-        asked.ensure_blas = lambda: None
+        linalg: Any = import_module("numba.np.linalg")
+        ask = linalg.ensure_blas
+        linalg.ensure_blas = lambda: None
         try:
             import_module("numba.np.arraymath")
         finally:
-            asked.ensure_blas = ask
+            linalg.ensure_blas = ask

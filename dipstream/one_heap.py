@@ -33,9 +33,11 @@ def without_collecting() -> Iterator[None]:
     Looking again and again through all that grows there takes a fifth of the time. What is there
     at the end stays, and is not looked through later on either.
     """
+    was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()
-        gc.enable()
+        if was_on:
+            gc.freeze()
+            gc.enable()

@@ -1,12 +1,13 @@
 """Arrow arrays of the four types that a table has.
 
 pyarrow's own `pa.array` asks of each value whether it is one of pandas', and imports pandas for
-that, which takes longer than importing all else that a run needs. Here the buffers of the Arrow
-columnar format (values, validity bits from the lowest on, offsets of texts) are filled in directly.
+that, which takes longer than importing all else that a run needs. Values of the plain types that
+runs consist of are therefore written into the buffers of the Arrow columnar format here (values,
+validity bits from the lowest on, offsets of texts); all others are left to pyarrow.
 """
 
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -24,8 +25,18 @@ _TYPES: dict[str, pa.DataType] = {
     "text": pa.string(),
     "blob": pa.binary(),
 }
+_PLAIN: dict[ColumnType, set[type]] = {
+    "int64": {int, np.int64, type(None)},
+    "float64": {float, np.float64, type(None)},
+    "text": {str, type(None)},
+    "blob": {bytes, type(None)},
+}
 _CODES = {"int64": "q", "float64": "d"}
-_DTYPES: Mapping[type, ColumnType] = {int: "int64", float: "float64", str: "text", bytes: "blob"}
+_EXACT = {
+    "int64": {"i1", "i2", "i4", "i8", "u1", "u2", "u4"},
+    "float64": {"f2", "f4", "f8", "i1", "i2", "i4", "u1", "u2", "u4"},
+}
+"""The types of numpy, each value of which is one of the column's type."""
 
 
 def arrow_type(dtype: ColumnType) -> pa.DataType:
@@ -33,14 +44,23 @@ def arrow_type(dtype: ColumnType) -> pa.DataType:
     return _TYPES[dtype]
 
 
-def column(values: Sequence[Any], dtype: ColumnType) -> pa.Array:
+def column(values: Sequence[Any], dtype: ColumnType, *, nan_is_null: bool = False) -> pa.Array:
     """Return an array of Python values, of which None becomes NULL.
+
+    Parameters
+    ----------
+    values, dtype
+        The values and what they are to be.
+    nan_is_null
+        Whether NaN, and what pandas has for it, becomes NULL too.
 
     Raises
     ------
-    TypeError, OverflowError, UnicodeEncodeError
-        If a value is not of the type, is no number of 64 bits or no Unicode.
+    pyarrow.ArrowException, OverflowError, UnicodeEncodeError
+        If a value cannot be of the type, is too large or no Unicode.
     """
+    if not {type(value) for value in values} <= _PLAIN[dtype] or (nan_is_null and dtype in _CODES):
+        return pa.array(values, _TYPES[dtype], from_pandas=nan_is_null)
     there = [value is not None for value in values]
     if not any(there):
         return pa.nulls(len(values), _TYPES[dtype])
@@ -62,29 +82,41 @@ def numbers(
 
     Raises
     ------
-    ValueError
-        If a number is no integer where integers are asked for.
+    pyarrow.ArrowException
+        If a value cannot be of the type.
     """
+    if (
+        type(values) is not np.ndarray
+        or values.ndim != 1
+        or not values.dtype.isnative
+        or f"{values.dtype.kind}{values.dtype.itemsize}" not in _EXACT[dtype]
+    ):
+        mask = None if there is None else ~there
+        return pa.array(values, _TYPES[dtype], mask=mask, from_pandas=True)
     if values.dtype.kind == "f":
-        finite = ~np.isnan(values)
-        there = finite if there is None else finite & there
+        numeric = ~np.isnan(values)
+        there = numeric if there is None else numeric & there
     if there is not None and there.all():
         there = None
-    plain = values if there is None else np.where(there, values, 0)
-    filled = np.ascontiguousarray(plain, dtype)
-    if dtype == "int64" and values.dtype.kind == "f" and (filled != plain).any():
-        wrong = plain[filled != plain][0]
-        raise ValueError(f"received {wrong} for a column of integers; deliver whole numbers")
+    filled = np.ascontiguousarray(values if there is None else np.where(there, values, 0), dtype)
     validity = None if there is None else _bits(there)
     return _made(dtype, len(filled), [validity, pa.py_buffer(filled)])
 
 
 def one_row(values: Sequence[Any]) -> pa.RecordBatch:
-    """Return a row of values without names, each of its own type: int, float, str, bytes, None."""
-    columns = [
-        pa.nulls(1) if value is None else column([value], _DTYPES[type(value)]) for value in values
-    ]
-    return pa.RecordBatch.from_arrays(columns, names=[str(n) for n in range(len(values))])
+    """Return a row of values without names, each of the type that it has."""
+    return pa.RecordBatch.from_arrays(
+        [_alone(value) for value in values], names=[str(n) for n in range(len(values))]
+    )
+
+
+def _alone(value: Any) -> pa.Array:
+    if value is None:
+        return pa.nulls(1)
+    for dtype, plain in _PLAIN.items():
+        if type(value) in plain:
+            return column([value], dtype)
+    return pa.array([value])
 
 
 def _made(dtype: ColumnType, n: int, buffers: list[pa.Buffer | None]) -> pa.Array:

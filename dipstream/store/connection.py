@@ -178,15 +178,15 @@ class Connection:
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """Return the rows of a query as an Arrow table, typed by its values."""
-        # The driver guesses a column's type from the first batch: make that batch all rows.
-        return self._answer(sql, parameters, **{"adbc.sqlite.query.batch_rows": str(2**24)})
+        return self._answer(sql, parameters)
 
-    def _answer(self, sql: str, parameters: Sequence[Any], **options: str) -> pa.Table:
+    def _answer(self, sql: str, parameters: Sequence[Any]) -> pa.Table:
         with (
             self._errors(),
             closing(adbc_driver_manager.AdbcStatement(self._connection)) as statement,
         ):
-            statement.set_options(**options)
+            # The driver guesses a column's type from the first batch: make that batch all rows.
+            statement.set_options(**{"adbc.sqlite.query.batch_rows": str(2**24)})
             statement.set_sql_query(sql)
             statement.prepare()
             if parameters:

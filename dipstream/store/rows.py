@@ -1,7 +1,6 @@
 """From frames and image sets to rows: the only place that knows both."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
@@ -262,11 +261,7 @@ def _measured(values: npt.NDArray[Any], dtype: ColumnType) -> pa.Array:
     # NaN becomes NULL here, in one place, as SQLite would make of it anyway.
     if dtype in {"int64", "float64"}:
         return numbers(values, dtype)
-    return column([None if _is_nan(value) else value for value in values.tolist()], dtype)
-
-
-def _is_nan(value: object) -> bool:
-    return isinstance(value, float) and math.isnan(value)
+    return column(values.tolist(), dtype, nan_is_null=True)
 
 
 def _joined(values: Sequence[float] | None) -> str | None:

@@ -1,6 +1,5 @@
 """Where a file belongs: its position, and its time, depth and channel if its name tells."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,13 +58,11 @@ class Placer:
     def __init__(self, pattern: Pattern | None) -> None:
         self.pattern = pattern
 
-    def place(self, root: Root, path: str) -> Place | None:
-        """Return where the file belongs; None if it is to be ignored."""
-        relative = os.path.relpath(path, root.path).replace(os.sep, "/")
-        return self.place_relative(root, path, relative)
-
     def place_relative(self, root: Root, path: str, relative: str) -> Place | None:
-        """Return where the file belongs, its path below the root being known."""
+        """Return where the file belongs, its path below the root being known.
+
+        None if it is to be ignored.
+        """
         name = relative.rpartition("/")[2]
         if name.startswith(".") or reader_for(name) is None or not _is_text(relative):
             return None  # a leading dot is how programs mark files they still write

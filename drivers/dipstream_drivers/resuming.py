@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from dipstream.errors import ReadError
 from dipstream.source import SeenFrame
-from dipstream_drivers.files import FileState
+from dipstream_drivers.files import FileState, content_hash
 from dipstream_drivers.intake import Intake
 from dipstream_drivers.ledger import Done, Pending
 from dipstream_drivers.places import Place
@@ -90,6 +90,8 @@ class Resuming:
         due: list[tuple[Pending, _Seen]] = []
         for order, (path, seen) in enumerate(files.items()):
             place = self._survey.place(path)
+            if stopping():
+                return
             if place is None:
                 continue
             self._enter(place, seen)
@@ -112,7 +114,7 @@ class Resuming:
         """Wait for a file that is not finished, unless its frames turn out to be all finished."""
         place = pending.place
         try:
-            if not self._intake.ledger.same(place.path, *_stat(place.path)):
+            if not self._holds(pending, seen):
                 return  # the first look will find it changed
             if seen.known:
                 self._survey.expect(pending)
@@ -128,14 +130,23 @@ class Resuming:
         if missing:
             self._survey.expect(pending)
 
+    def _holds(self, pending: Pending, seen: _Seen) -> bool:
+        """Whether a file still holds what was seen; that of one that was only touched is due."""
+        path, state = pending.place.path, FileState.of(pending.place.path)
+        if state == seen.state:
+            return True
+        try:
+            if not seen.digest or content_hash(path) != seen.digest:
+                return False
+        except ReadError:
+            return False
+        seen.state = pending.state = state
+        self._put(pending.place, seen, seen.times)
+        return True
+
     def _put(self, place: Place, seen: _Seen, times: range, *, broken: bool = False) -> None:
         done = Done(seen.state, seen.digest, times, seen.version, broken)
         self._intake.ledger.put(place.path, done)
-
-
-def _stat(path: str) -> tuple[int, int, int]:
-    state = FileState.of(path)
-    return state.size, state.mtime_ns, state.inode
 
 
 def _compare(opened: OpenFile, seen: _Seen) -> tuple[range, bool]:

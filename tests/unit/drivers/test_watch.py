@@ -338,6 +338,21 @@ def test_resume_delivers_what_is_due_before_it_looks_through_the_folder(
         ("a.tif", 0, 2), ("c.tif", 2, 2), ("e.tif", 4, 1)]  # fmt: skip
 
 
+@pytest.mark.parametrize("finished", [(), (1,)])
+def test_resume_delivers_what_is_due_of_a_file_that_was_copied_meanwhile(
+    watched: Watched, tiff: Tiff, finished: tuple[int, ...]
+) -> None:
+    content = tiff(1, planes=3, photometric="minisblack")
+    watched.write("a.tif", content)
+    book = [replace(one, finished=n in finished) for n, one in enumerate(seen(watched.run()))]
+    (watched.folder / "a.tif").unlink()
+    watched.write("a.tif", content)  # another inode, another time of change
+    watched.end += 20
+    frames = watched.run(seen=book)
+    due = [n for n in range(3) if n not in finished]
+    assert [(f.info.t, f.info.version) for f in frames] == [(n, 1) for n in due]
+
+
 def test_resume_touched_with_the_same_bytes(watched: Watched, tiff: Tiff) -> None:
     watched.write("a.tif", tiff(1))
     first = watched.run()
