@@ -90,7 +90,7 @@ class Ledger:
         state, times = done.state, done.times
         first = times[0] if times else 0
         self._odd.pop(path, None)
-        if list(times) != list(range(first, first + len(times))):
+        if not isinstance(times, range) and list(times) != list(range(first, first + len(times))):
             self._odd[path] = tuple(times)
         self._records[path] = RECORD.pack(
             state.size,

@@ -80,35 +80,42 @@ class Resuming:
                     known.finished.add(origin.plane)
             self._intake.unpacker.position_number(frame.position)
 
-    def verify(self, now: float, stopping: Callable[[], bool]) -> None:
-        """Enter the files, and wait for those of which only some planes were finished.
+    def expect(self, now: float, stopping: Callable[[], bool]) -> None:
+        """Wait for the files of which not all planes are finished; `enter` is for the others.
 
-        Files that are finished are only entered: the first look will find those that changed since.
         A file of which the book does not say how many frames it makes is opened, not decoded.
         """
-        files, self._files = self._files, {}
-        due: list[tuple[Pending, _Seen]] = []
-        for order, (path, seen) in enumerate(files.items()):
-            place = self._survey.place(path)
-            if stopping():
-                return
-            if place is None:
-                continue
-            self._enter(place, seen)
-            if not seen.whole:
+        due = {path: seen for path, seen in self._files.items() if not seen.whole}
+        # What else such a file holds has the time points after those of all others.
+        if not all(seen.known for seen in due.values()):
+            self.enter(stopping)
+        waiting: list[tuple[Pending, _Seen]] = []
+        for order, (path, seen) in enumerate(due.items()):
+            if (place := self._survey.place(path)) is not None:
+                self._enter(place, seen)
                 skip = frozenset(seen.finished)
-                due.append((Pending(place, seen.state, now, skip=skip, order=order), seen))
-        for pending, seen in due:
+                waiting.append((Pending(place, seen.state, now, skip=skip, order=order), seen))
+        for pending, seen in waiting:
             if stopping():
                 return
             self._expect(pending, seen)
+
+    def enter(self, stopping: Callable[[], bool]) -> None:
+        """Enter the files that are finished: the first look will find those that changed since."""
+        files, self._files = self._files, {}
+        for path, seen in files.items():
+            if stopping():
+                return
+            if seen.whole and (place := self._survey.place(path)) is not None:
+                self._enter(place, seen)
 
     def _enter(self, place: Place, seen: _Seen) -> None:
         times = seen.times
         for t in seen.planes.values():
             self._intake.times.reserve(place, t)
         self._put(place, seen, times)
-        self._versions.known(place, times[0], seen.version)
+        if seen.version > 1:
+            self._versions.known(place, times[0], seen.version)
 
     def _expect(self, pending: Pending, seen: _Seen) -> None:
         """Wait for a file that is not finished, unless its frames turn out to be all finished."""

@@ -151,9 +151,10 @@ class WatchSource(BaseSource):
         """Yield the frames of files as they become ready, until `stop`."""
         self._listen()
         try:
-            self._resuming.verify(self._clock(), self._stopping.is_set)
-            # What is due comes before all else: to look through a large folder may take seconds.
+            # What is due comes before all else: to go through a large folder may take seconds.
+            self._resuming.expect(self._clock(), self._stopping.is_set)
             yield from self._taken(self._survey.expected(self._clock()))
+            self._resuming.enter(self._stopping.is_set)
             while not self._stopping.is_set():
                 began = self._clock()
                 ready = self._survey.look(began, self._hints.finished())
