@@ -104,10 +104,14 @@ class Connection:
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a statement and return its rows."""
-        found = self._answer(sql, parameters)
-        # A tuple that is made of a generator, CPython puts aside when it is done with, thousands of
-        # each length, and never takes it again: rows are made of whole columns.
-        return list(zip(*(column.to_pylist() for column in found.columns), strict=True))
+        return _rows(self._answer(sql, parameters))
+
+    def all_rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a query that may have thousands, in columns that may begin with NULL.
+
+        `execute` takes the type of a column from the first 1,024 rows.
+        """
+        return _rows(self.query(sql, parameters))
 
     def run(self, sql: str, rows: pa.RecordBatch | None = None) -> None:
         """Run a statement without an answer, once for each row of a batch: its parameters.
@@ -178,15 +182,16 @@ class Connection:
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """Return the rows of a query as an Arrow table, typed by its values."""
-        return self._answer(sql, parameters)
+        # The driver guesses a column's type from the first batch: make that batch all rows. To keep
+        # room for them takes longer than a short answer.
+        return self._answer(sql, parameters, **{"adbc.sqlite.query.batch_rows": str(2**24)})
 
-    def _answer(self, sql: str, parameters: Sequence[Any]) -> pa.Table:
+    def _answer(self, sql: str, parameters: Sequence[Any], **options: str) -> pa.Table:
         with (
             self._errors(),
             closing(adbc_driver_manager.AdbcStatement(self._connection)) as statement,
         ):
-            # The driver guesses a column's type from the first batch: make that batch all rows.
-            statement.set_options(**{"adbc.sqlite.query.batch_rows": str(2**24)})
+            statement.set_options(**options)
             statement.set_sql_query(sql)
             statement.prepare()
             if parameters:
@@ -217,6 +222,12 @@ def _connected(
 def _read(statement: adbc_driver_manager.AdbcStatement) -> pa.Table:
     """Run a prepared statement and return its whole answer."""
     return pa.RecordBatchReader.from_stream(statement.execute_query()[0]).read_all()
+
+
+def _rows(table: pa.Table) -> list[tuple[Any, ...]]:
+    # A tuple that is made of a generator, CPython puts aside when it is done with, thousands of
+    # each length, and never takes it again: rows are made of whole columns.
+    return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
 
 
 def quoted(name: str) -> str:

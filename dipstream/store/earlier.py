@@ -99,7 +99,7 @@ class Earlier:
         names = [quoted(f.name) for f in fields(PendingFrame) if f.name != "retried"]
         # Nothing else leaves a mark in a row before its frame has ended.
         retried = "reason IS NOT NULL OR set_id IS NOT NULL OR segment IS NULL"
-        rows = self._connection.execute(
+        rows = self._connection.all_rows(
             f"SELECT {', '.join(names)}, {retried} FROM frames WHERE state = 'pending' "
             "ORDER BY frame_id"
         )
@@ -108,7 +108,7 @@ class Earlier:
     def refused_frames(self) -> list[PendingFrame]:
         """Return the frames that were refused as they came and whose place has no image set yet."""
         names = [f"f.{quoted(f.name)}" for f in fields(PendingFrame) if f.name != "retried"]
-        rows = self._connection.execute(
+        rows = self._connection.all_rows(
             f"SELECT {', '.join(names)} FROM frames f "
             "WHERE f.state = 'quarantined' AND f.set_id IS NULL AND NOT EXISTS ("
             # Naming the segments lets the index of the key be used.

@@ -166,7 +166,7 @@ def _family(connection: Connection, frame: Quarantined) -> list[Quarantined]:
 
 def _newest_versions(connection: Connection) -> dict[str, int]:
     """Return the newest version of each file that is or was in the quarantine."""
-    rows = connection.execute(
+    rows = connection.all_rows(
         "SELECT path, max(version) FROM frames WHERE path IN "
         "(SELECT path FROM frames WHERE state = 'quarantined') GROUP BY path"
     )
@@ -182,7 +182,7 @@ def _rewritten(frame: Quarantined, versions: Mapping[str, int]) -> str:
 def _select(
     connection: Connection, condition: str, parameters: Sequence[Any] = ()
 ) -> list[Quarantined]:
-    rows = connection.execute(
+    rows = connection.all_rows(
         f"SELECT {_COLUMNS} FROM frames WHERE {condition} ORDER BY frame_id", parameters
     )
     return [Quarantined(*row) for row in rows]

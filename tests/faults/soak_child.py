@@ -25,7 +25,7 @@ from tests.faults.simple import SHAPE, SIMPLE, two_squares
 
 WAITING = 64
 SAMPLE_S = 0.1
-KEPT = ("committed", "resident_mb", "files", "threads")
+KEPT = ("taken", "committed", "resident_mb", "files", "threads")
 
 
 class Camera(BaseSource):
@@ -67,6 +67,7 @@ def watch(run: LiveRun) -> tuple[dict[str, "array[float]"], list[str]]:
     while not run.poll(SAMPLE_S):
         accounting = run.status().accounting
         values = (
+            accounting.received,
             accounting.analysed,
             process.memory_info().rss / 1e6,
             process.num_fds() if hasattr(process, "num_fds") else process.num_handles(),

@@ -33,7 +33,7 @@ MOST_MB_PER_10000 = 1.0 if LONG else 25.0
 def test_nothing_grows(frames: int, fps: int, home: Path, say: Callable[[str], None]) -> None:
     found = soak(home, frames, fps)
     growth = growth_mb_per_10000(found["committed"], found["resident_mb"])
-    files, threads = steady(found["files"]), steady(found["threads"])
+    files, threads = (steady(found[name], found["taken"], frames) for name in ("files", "threads"))
     say(
         f"soak: {frames} frames in {found['seconds']:.0f} s ({found['frames_per_s']:.0f}/s), "
         f"memory {np.median(found['resident_mb']):.0f} MB, "
@@ -55,9 +55,9 @@ def test_nothing_grows(frames: int, fps: int, home: Path, say: Callable[[str], N
         assert growth < MOST_MB_PER_10000
 
 
-def steady(samples: list[float]) -> list[float]:
-    """Leave out the first tenth, in which threads begin, and the moments in which they end."""
-    return samples[max(len(samples) // 10, 3) : -max(len(samples) // 100, 2)]
+def steady(samples: list[float], taken: list[float], frames: int) -> list[float]:
+    """Leave out the first tenth, in which threads begin, and what follows on the last frame."""
+    return samples[max(len(samples) // 10, 3) : sum(n < frames for n in taken)]
 
 
 def soak(home: Path, frames: int, fps: int) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def test_a_column_that_begins_with_thousands_of_nulls(connection: Connection) ->
         "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) "
         "SELECT i, CASE WHEN i = 3000 THEN 'µ' END, CASE WHEN i > 2000 THEN i / 2.0 END FROM n"
     )
-    rows = connection.execute(sql)
+    rows = connection.all_rows(sql)
     assert len(rows) == 3001
     assert rows[0] == (0, None, None)
     assert rows[-1] == (3000, "µ", 1500.0)
