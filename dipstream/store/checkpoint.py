@@ -18,6 +18,9 @@ _TRIES = 3
 _FAR_TOO_LONG = 4
 """From this multiple of `keep_mb` on, a log is cut even though a reader may need it."""
 
+_MOST_PATIENCE = 16
+"""Each try to cut it waits twice as long as the one before, up to so many times as long."""
+
 
 class Checkpointer:
     """Checkpoints a table from a thread and a connection of its own, until it is closed.
@@ -26,8 +29,9 @@ class Checkpointer:
     has been copied to its end is started anew by the next commit. Where commits follow each other
     too closely for that, or a reader has held on to an old state of the table, the log grows; once
     it is too long and nobody holds it, it is cut to nothing, which may keep the writer waiting for
-    `patience_ms` and for what is left to copy. A writer that leaves no time even for that makes a
-    pause itself: see `relieve`.
+    `patience_ms` and for what is left to copy; longer, where readers that follow each other need
+    longer than that to get past it. A writer that leaves no time even for that makes a pause
+    itself: see `relieve`.
 
     Parameters
     ----------
@@ -43,7 +47,7 @@ class Checkpointer:
     keep_mb
         A longer log is cut.
     patience_ms
-        How long that may wait for the writer and for readers.
+        How long that may wait for the writer and for readers, the first time.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class Checkpointer:
         self._log = table.with_name(table.name + "-wal")
         self._ending = threading.Event()
         self._overdue = False
+        self._patience_ms = self._least_patience_ms = patience_ms
         self._connection = Connection(table, busy_ms=patience_ms)
         try:
             (self._page_bytes,) = self._connection.execute("PRAGMA page_size")[0]
@@ -119,8 +124,16 @@ class Checkpointer:
         # follow each other there always is one: only while nobody writes do they all get past it.
         length = self._log.stat().st_size
         if length > (self._keep_bytes if copied == pages else _FAR_TOO_LONG * self._keep_bytes):
-            pages, copied = self._fold("TRUNCATE")
+            pages, copied = self._cut()
         self._overdue = copied == pages and pages * self._page_bytes > self._keep_bytes
+
+    def _cut(self) -> tuple[int, int]:
+        """Cut the log to nothing; one that is still there will be waited for longer."""
+        self._connection.execute(f"PRAGMA busy_timeout = {self._patience_ms}")
+        pages, copied = self._fold("TRUNCATE")
+        longer_ms = min(2 * self._patience_ms, _MOST_PATIENCE * self._least_patience_ms)
+        self._patience_ms = longer_ms if pages else self._least_patience_ms
+        return pages, copied
 
     def _fold(self, how: str) -> tuple[int, int]:
         """Return how many pages the log has, and how many of them are in the table."""

@@ -138,7 +138,7 @@ class Resuming:
             self._survey.expect(pending)
 
     def _holds(self, pending: Pending, seen: _Seen) -> bool:
-        """Whether a file still holds what was seen; that of one that was only touched is due."""
+        """Whether a file holds what was seen of it, also if it was only touched or copied since."""
         path, state = pending.place.path, FileState.of(pending.place.path)
         if state == seen.state:
             return True
