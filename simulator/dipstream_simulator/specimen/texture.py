@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from dipstream_simulator.specimen.lattice import Lattice
 
@@ -28,8 +29,6 @@ def ripples(rng: np.random.Generator, size_um: float, reach_um: float, lattice: 
     lattice
         Where it is sampled.
     """
-    from scipy import ndimage  # noqa: PLC0415 - most specimens have no texture, and start sooner
-
     known = math.ceil(reach_um / _STEP_UM)
     noise = ndimage.gaussian_filter(
         rng.standard_normal((2 * known + 1, 2 * known + 1)), size_um / _STEP_UM, mode="wrap"
