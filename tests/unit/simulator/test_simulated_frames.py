@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dipstream.source import Source, SourceEvent, TruthfulSource
-from dipstream_simulator import SimSource, camera, open_sim
+from dipstream_simulator import SimSource, open_sim
 
 
 def small(**changes: object) -> SimSource:
@@ -100,7 +100,7 @@ def test_an_empty_field_works() -> None:
 
 def test_a_crowded_field_is_announced(monkeypatch: pytest.MonkeyPatch) -> None:
     # How long the preparation takes is told as well, where the machine is slow.
-    monkeypatch.setattr(camera, "_SLOW_START_S", float("inf"))
+    monkeypatch.setattr("dipstream_simulator.camera._SLOW_START_S", float("inf"))
     events: list[SourceEvent] = []
     source = small(n=40, density=2.0, frames=1)
     source.listen(events.append)
