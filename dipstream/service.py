@@ -220,7 +220,6 @@ def _launched(
     settings: RunSettings,
 ) -> "LiveRun":
     mirrors = mirrors_for(settings, folder, engine.tell)
-    folder.update(state="running", reason="", ended_ns=None)
     return LiveRun(engine, source, folder, plan, letters, mirrors)
 
 

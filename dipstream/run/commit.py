@@ -74,6 +74,7 @@ class Committer:
         publish: Callable[[Result], None],
         settled: Callable[[Done], None],
     ) -> None:
+        self._folder = folder
         self._writer = writer
         self._order = InOrder(first_set_id, reorder_s)
         self._frames = FrameRows(writer, retried, tally, log)
@@ -217,6 +218,7 @@ class Committer:
                 self._sets.pipeline = message.pipeline
                 for kind, schema in message.pipeline.schemas.items():
                     self._writer.add_objects_table(kind, schema)
+                self._folder.update(channels=message.pipeline.channels)
             elif isinstance(message, Event):
                 self._frames.tell(message)
         frames = [message for message in messages if isinstance(message, NewFrame)]

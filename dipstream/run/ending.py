@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 
 from dipstream.errors import DipstreamError, StoreError
@@ -66,10 +66,7 @@ class Ending:
                 self._writer.add_event(time.time_ns(), state, reason)
         self._log.write(state, reason, **accounting.frames())
         state, reason = self._outcome()  # the log may have been the first that failed
-        self._reserve.release_last()
-        self._folder.update(
-            state=state, reason=reason, ended_ns=time.time_ns(), accounting=accounting.frames()
-        )
+        self._record(state, reason, accounting)
 
     def write_badly(
         self, accounting: Accounting, error: Exception, first: DipstreamError | None
@@ -86,13 +83,20 @@ class Ending:
             accounting = replace(accounting, problems=(*accounting.problems, text))
         failure = first or StoreError(text)
         self._reserve.release(error)
-        self._reserve.release_last()
-        if not self._writer.taken_over:
-            with suppress(DipstreamError, OSError):
-                self._folder.update(
-                    state="failed",
-                    reason=str(failure),
-                    ended_ns=time.time_ns(),
-                    accounting=accounting.frames(),
-                )
+        with suppress(DipstreamError, OSError):
+            self._record("failed", str(failure), accounting)
         return failure, accounting
+
+    def _record(self, state: RunState, reason: str, accounting: Accounting) -> None:
+        """Write `run.json`, unless the run has another holder, who then speaks for it."""
+        self._reserve.release_last()
+        with ExitStack() as held:
+            try:
+                held.enter_context(self._writer.transaction())
+            except StoreError:
+                if self._writer.taken_over:
+                    return
+                # A table that cannot be written is why the run ends: all the more is it told here.
+            self._folder.update(
+                state=state, reason=reason, ended_ns=time.time_ns(), accounting=accounting.frames()
+            )

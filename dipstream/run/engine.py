@@ -251,7 +251,9 @@ class Engine:
         return any(thread.is_alive() for thread in self._threads)
 
     def start(self) -> None:
-        """Start all threads."""
+        """Say in `run.json` that the run goes on, and start all threads; raises `StoreError`."""
+        with self._writer.transaction():
+            self._folder.update(state="running", reason="", ended_ns=None)
         names = ["committer", *(f"worker-{i}" for i in range(self._working)), "capture"]
         targets = [self._commit, *[self._work] * self._working, self._take_frames]
         self._threads = [
@@ -418,7 +420,6 @@ class Engine:
             bound.key for bound in self._plan.correct if bound.step.mark.kind == "ordered"
         )
         self._committer.send(Ready(pipeline))
-        self._folder.update(channels=pipeline.channels)
 
     def _drop(self, image_set: ImageSet, reason: str) -> None:
         self._turns.passed(image_set.set_id)

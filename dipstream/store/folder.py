@@ -131,9 +131,15 @@ class RunFolder:
             ) from error
 
     def update(self, **changes: Any) -> RunRecord:
-        """Change some fields of `run.json`."""
-        record = replace(self.read(), **changes)
-        self.write(record)
+        """Change some fields of `run.json`, inside a transaction of the run's writer.
+
+        As long as that lasts nobody can take the run over: what is written is not written over what
+        a new holder says. Raises `StoreError`.
+        """
+        known = self.read()
+        record = replace(known, **changes)
+        if record != known:
+            self.write(record)
         return record
 
 

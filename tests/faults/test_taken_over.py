@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 from dipstream.errors import ConfigError, StoreError
 from dipstream.pipeline import open_plan
 from dipstream.pipeline.plan import stored_plan
+from dipstream.run.log import RunLog
 from dipstream.service import resume
-from dipstream.store import RunFolder, RunLock, RunReader, RunWriter
+from dipstream.store import RunFolder, RunLock, RunReader, RunRecord, RunWriter
+from dipstream.store.connection import Connection
 
 
 def test_a_writer_that_was_taken_over_never_commits_again(tmp_path: Path) -> None:
@@ -113,6 +116,51 @@ def test_a_run_that_is_taken_over_ends_and_says_by_whom(
     commits = RunReader(RunFolder(first.folder)).table("commits")
     assert commits["epoch"].is_monotonic_increasing
     assert commits["commit_number"].tolist() == list(range(1, 9))
+
+
+def test_a_run_taken_over_behind_its_last_commit_leaves_the_record_to_the_new_holder(
+    run: Callable[..., Any], make_frame: Any, to_end: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = RunLog.write
+    taken: list[RunFolder] = []
+
+    def take_over(log: RunLog, kind: str, *said: Any, **fields: Any) -> None:
+        write(log, kind, *said, **fields)
+        if kind == "finished":  # the table is at its end, and only the record is still to come
+            folder = RunFolder(Path(live.folder))
+            thief = RunWriter(folder.table, holder="process 2 on desk")
+            with thief.transaction():
+                folder.update(state="running", reason="theirs")
+            thief.close()
+            taken.append(folder)
+
+    monkeypatch.setattr(RunLog, "write", take_over)
+    live = run([make_frame(t) for t in range(3)])
+    assert to_end(live).analysed == 3
+    (folder,) = taken
+    record = folder.read()
+    assert (record.state, record.reason) == ("running", "theirs")
+
+
+def test_nobody_takes_a_run_over_while_its_record_is_written(
+    run: Callable[..., Any], make_frame: Any, to_end: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = RunFolder.write
+    states: list[str] = []
+
+    def try_to_begin(folder: RunFolder, record: RunRecord) -> None:
+        if folder.table.exists():  # not the first one, of a run that nobody else knows of
+            with closing(Connection(folder.table, busy_ms=0)) as other:
+                with pytest.raises(StoreError, match="locked"), other.transaction():
+                    pass
+                states.append(f"{record.state} {' '.join(record.channels)}")
+        write(folder, record)
+
+    monkeypatch.setattr(RunFolder, "write", try_to_begin)
+    channels = "assemble: {channels: [DAPI]}\n"  # the source has none before its first frame
+    live = run([make_frame(t) for t in range(3)], channels, channels=())
+    assert to_end(live).analysed == 3
+    assert states == ["running DAPI", "finished DAPI"]
 
 
 def test_resume_of_a_run_at_its_end_changes_nothing(tmp_path: Path, cli: Any) -> None:
