@@ -1,6 +1,7 @@
 """Folds the write-ahead log into the table beside the writer, so that no commit has to."""
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,9 @@ _FAR_TOO_LONG = 4
 _MOST_PATIENCE = 16
 """Each try to cut it waits twice as long as the one before, up to so many times as long."""
 
+_REST = 20
+"""After one of the longest in vain there is none for so many times as long."""
+
 
 class Checkpointer:
     """Checkpoints a table from a thread and a connection of its own, until it is closed.
@@ -30,8 +34,8 @@ class Checkpointer:
     too closely for that, or a reader has held on to an old state of the table, the log grows; once
     it is too long and nobody holds it, it is cut to nothing, which may keep the writer waiting for
     `patience_ms` and for what is left to copy; longer, where readers that follow each other need
-    longer than that to get past it. A writer that leaves no time even for that makes a pause
-    itself: see `relieve`.
+    longer than that to get past it, and a twentieth of the time at most while a reader stays. A
+    writer that leaves no time even for that makes a pause itself: see `relieve`.
 
     Parameters
     ----------
@@ -48,6 +52,8 @@ class Checkpointer:
         A longer log is cut.
     patience_ms
         How long that may wait for the writer and for readers, the first time.
+    clock
+        Monotonic seconds.
     """
 
     def __init__(
@@ -59,6 +65,7 @@ class Checkpointer:
         restart_mb: float = 16.0,
         keep_mb: float = 64.0,
         patience_ms: int = 20,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._failed = failed
         self._every_s = every_s
@@ -68,6 +75,8 @@ class Checkpointer:
         self._ending = threading.Event()
         self._overdue = False
         self._patience_ms = self._least_patience_ms = patience_ms
+        self._clock = clock
+        self._rests_until = 0.0
         self._connection = Connection(table, busy_ms=patience_ms)
         try:
             (self._page_bytes,) = self._connection.execute("PRAGMA page_size")[0]
@@ -123,7 +132,8 @@ class Checkpointer:
         # A reader that needs the log would only keep the writer waiting in vain. But where readers
         # follow each other there always is one: only while nobody writes do they all get past it.
         length = self._log.stat().st_size
-        if length > (self._keep_bytes if copied == pages else _FAR_TOO_LONG * self._keep_bytes):
+        longest = self._keep_bytes if copied == pages else _FAR_TOO_LONG * self._keep_bytes
+        if length > longest and self._clock() >= self._rests_until:
             pages, copied = self._cut()
         self._overdue = copied == pages and pages * self._page_bytes > self._keep_bytes
 
@@ -131,8 +141,14 @@ class Checkpointer:
         """Cut the log to nothing; one that is still there will be waited for longer."""
         self._connection.execute(f"PRAGMA busy_timeout = {self._patience_ms}")
         pages, copied = self._fold("TRUNCATE")
-        longer_ms = min(2 * self._patience_ms, _MOST_PATIENCE * self._least_patience_ms)
-        self._patience_ms = longer_ms if pages else self._least_patience_ms
+        most_ms = _MOST_PATIENCE * self._least_patience_ms
+        if not pages:
+            self._patience_ms = self._least_patience_ms
+        elif self._patience_ms < most_ms:
+            self._patience_ms *= 2
+        else:
+            # This reader may stay for good, and each try keeps the writer waiting.
+            self._rests_until = self._clock() + _REST * most_ms / 1000
         return pages, copied
 
     def _fold(self, how: str) -> tuple[int, int]:

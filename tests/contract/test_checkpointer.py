@@ -137,6 +137,46 @@ def test_a_reader_of_an_old_state_holds_up_the_log_and_nobody_else(
     assert problems == []
 
 
+def test_a_reader_that_stays_takes_a_twentieth_of_the_time_at_most(
+    table: Path,
+    connection: Connection,
+    problems: list[StoreError],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write, now, cut_at = writes(connection), [100.0], []
+    fold = Checkpointer._fold
+
+    def watched(checkpointer: Checkpointer, how: str) -> tuple[int, int]:
+        if how == "TRUNCATE":
+            cut_at.append(now[0])
+        return fold(checkpointer, how)
+
+    monkeypatch.setattr(Checkpointer, "_fold", watched)
+    write()
+    with (
+        Checkpointer(
+            table, problems.append, every_s=60, keep_mb=1, patience_ms=1, clock=lambda: now[0]
+        ) as checkpointer,
+        Connection(table, read_only=True) as reader,
+    ):
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM pages") == [(50,)]
+        for _ in range(25):
+            write()
+        for _ in range(1000):
+            checkpointer._checkpoint()
+            now[0] += 0.001
+        rests = [after - before for before, after in pairwise(cut_at)]
+        longer = [0.001] * 4  # 1, 2, 4, 8 and 16 ms
+        assert rests == pytest.approx([*longer, 0.32, 0.32, 0.32], abs=0.0011)
+        assert log_of(table) > 4 * MB
+        reader.execute("COMMIT")
+        now[0] += 0.32
+        checkpointer._checkpoint()
+        assert log_of(table) == 0
+    assert problems == []
+
+
 @pytest.mark.parametrize("each_s", [0.005, 0.05])
 def test_readers_that_follow_each_other_do_not_keep_the_log(
     table: Path, connection: Connection, problems: list[StoreError], each_s: float
