@@ -22,7 +22,8 @@ _REST = "the rest"
 def step_times(pipeline: Pipeline, sets: Sequence[ImageSet], frames: int) -> dict[str, float]:
     """Return ms a frame of each step, longest first.
 
-    A step is what the pipeline calls of `dipstream.steps`; its time includes all that it calls.
+    A step is what the pipeline calls of `dipstream.steps`; its time includes all that it calls, and
+    only there: what a part of the pipeline with a line of its own calls is in that line.
     """
     pipeline.analyse(sets[0])
     profile = cProfile.Profile(builtins=False)
@@ -35,7 +36,9 @@ def step_times(pipeline: Pipeline, sets: Sequence[ImageSet], frames: int) -> dic
         if place[2] == "analyse":
             whole_ms = taken_s * 1e3 / frames
         name = _name(place)
-        called = [spent for caller, spent in callers.items() if _is_pipeline(caller)]
+        called = [
+            spent for caller, spent in callers.items() if _is_pipeline(caller) and not _name(caller)
+        ]
         if name and called:
             spent_s = sum(one[3] for one in called)
             times[name] = times.get(name, 0.0) + spent_s * 1e3 / frames

@@ -185,6 +185,7 @@ def test_the_steps_of_a_frame_are_told_apart(field: Field, tmp_path: Path) -> No
     for step in ("dark_flat", "threshold", "fill_holes", "clean", "split", "shape", "intensity"):
         assert step in names
     assert {"content hash", "centroids", "steps/quality: frame_quality", "the rest"} <= set(times)
+    assert "steps/image: moments" not in times, "the centroids, which have a line, call for them"
     assert min(times.values()) >= 0
     assert times["the rest"] < sum(times.values()) / 2
 
