@@ -2,17 +2,19 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 from dipstream.config import AssembleConfig
 from dipstream.frame import Frame, FrameInfo, ImageSet, SetKey
 
-__all__ = ["Assembled", "Assembler", "Verdict"]
+__all__ = ["REMEMBERED", "Assembled", "Assembler", "Verdict"]
 
 Verdict: TypeAlias = Literal["taken", "late", "unexpected"]
-_REMEMBERED = 100  # closed sets; the table knows about all of them
+REMEMBERED = 100
+"""Closed sets that the assembler knows of; the table knows about all of them."""
 
 
 @dataclass(slots=True)
@@ -48,6 +50,9 @@ class Assembler:
         Number of the first image set.
     clock
         Monotonic seconds.
+    closed
+        The content versions of the sets that an earlier session of the run closed last, the newest
+        last: a frame of theirs is late as it would have been then.
     """
 
     def __init__(
@@ -58,6 +63,7 @@ class Assembler:
         grouped: bool,
         first_set_id: int,
         clock: Callable[[], float],
+        closed: Mapping[SetKey, int] = MappingProxyType({}),
     ) -> None:
         self._config = config
         self._channels = channels
@@ -66,7 +72,7 @@ class Assembler:
         self._clock = clock
         self._open: dict[SetKey, _OpenSet] = {}
         # Only the newest closed sets are remembered: a run may have millions.
-        self._closed: OrderedDict[SetKey, int] = OrderedDict()
+        self._closed = OrderedDict(closed)
         # Counted along: the queue asks for it at every set.
         self._open_bytes = 0
         self._lock = threading.Lock()
@@ -163,7 +169,7 @@ class Assembler:
         self._open_bytes -= sum(frame.data.nbytes for _, frame in one.frames.values())
         self._closed[key] = one.version
         self._closed.move_to_end(key)
-        if len(self._closed) > _REMEMBERED:
+        while len(self._closed) > REMEMBERED:
             self._closed.popitem(last=False)
         if not one.frames:
             return ()

@@ -3,13 +3,13 @@
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import PurePath
 
 from dipstream.assemble import Assembler
 from dipstream.errors import ConfigError, DipstreamError, SourceError, StepError
-from dipstream.frame import BadFrame, Frame, FrameInfo, ImageSet, Segment
+from dipstream.frame import BadFrame, Frame, FrameInfo, ImageSet, Segment, SetKey
 from dipstream.pipeline import Pipeline, Plan
 from dipstream.queue import QueueFullError, SetQueue
 from dipstream.run.admit import Admission, Admitted
@@ -37,6 +37,8 @@ class Capture:
         The hops it joins.
     first_set_id, max_frames
         Number of the first image set; when to stop, or None.
+    closed
+        As `Assembler` takes them.
     reference
         Whether the pipeline is to do without kernels.
     send, drop, ready, fail
@@ -54,6 +56,7 @@ class Capture:
         *,
         first_set_id: int,
         max_frames: int | None,
+        closed: Mapping[SetKey, int],
         reference: bool,
         tally: Tally,
         log: RunLog,
@@ -69,6 +72,7 @@ class Capture:
         self._queue = queue
         self._first_set_id = first_set_id
         self._max_frames = max_frames
+        self._closed = closed
         self._reference = reference
         self._tally = tally
         self._log = log
@@ -120,6 +124,7 @@ class Capture:
             grouped=info.grouped,
             first_set_id=self._first_set_id,
             clock=time.monotonic,
+            closed=self._closed,
         )
         self._pipeline = pipeline
         self._ready(pipeline)

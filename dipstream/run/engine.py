@@ -134,8 +134,7 @@ class Engine:
         frame_id, set_id, track_id = self._writer.next_numbers()
         left_over, absent = waiting_sets(self._writer, self._spill, self._source, set_id)
         frame_id = self._writer.next_numbers()[0]  # some of those that wait had no row yet
-        spilled = {frame_id for one in left_over for frame_id in one.frame_ids}
-        taken = take_up(self._writer, self._source, spilled)
+        taken = take_up(self._writer, self._source, left_over)
         for _ in range(self._writer.state_counts().get("pending", 0)):
             self._tally.receive()
         states = {
@@ -188,6 +187,7 @@ class Engine:
             self._queue,
             first_set_id=max([set_id, *(one.set_id + 1 for one in left_over)]),
             max_frames=max_frames if total_frames is None else max(total_frames - frame_id, 0),
+            closed=taken.closed,
             reference=settings.reference,
             tally=self._tally,
             log=self._log,

@@ -4,7 +4,8 @@ import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from dipstream.frame import FrameInfo
+from dipstream.assemble import REMEMBERED
+from dipstream.frame import FrameInfo, SetKey
 from dipstream.run.admit import SequenceCount
 from dipstream.run.expected import CRASH, Expected, lost_reason
 from dipstream.source import ResumableSource, Source
@@ -28,6 +29,8 @@ class TakenUp:
         The numbers of frames that were in the quarantine.
     places, counter
         As `Admission` takes them.
+    closed
+        The image sets that were closed last, as `Assembler` takes them.
     """
 
     resumed: bool
@@ -35,6 +38,7 @@ class TakenUp:
     retried: frozenset[int]
     places: dict[str, int] = field(default_factory=dict)
     counter: SequenceCount | None = None
+    closed: dict[SetKey, int] = field(default_factory=dict)
 
 
 def comes_again(source: Source) -> bool:
@@ -113,7 +117,7 @@ def _note_gap(writer: RunWriter, segment: int, seq: int | None, last: int | None
         writer.add_event(time.time_ns(), "gap", text, segment=segment, first_seq=first, n=n)
 
 
-def take_up(writer: RunWriter, source: Source, spilled: Collection[int]) -> TakenUp:
+def take_up(writer: RunWriter, source: Source, waiting: Collection[Spilled]) -> TakenUp:
     """Sort what is pending: what comes again, what waits on the disk, what is lost.
 
     Parameters
@@ -122,9 +126,10 @@ def take_up(writer: RunWriter, source: Source, spilled: Collection[int]) -> Take
         Of the run; rows of frames that are lost are written at once.
     source
         Told what it must not deliver, and what it must.
-    spilled
-        The numbers of frames that wait on the disk.
+    waiting
+        The image sets that wait on the disk.
     """
+    spilled = {frame_id for one in waiting for frame_id in one.frame_ids}
     again = comes_again(source)
     pending = writer.unfinished_frames()
     lost = {
@@ -140,14 +145,17 @@ def take_up(writer: RunWriter, source: Source, spilled: Collection[int]) -> Take
     kept = [row for row in pending if row.frame_id not in lost]
     due = [row for row in kept if row.frame_id not in spilled]
     refused = writer.refused_frames() if again else []
+    retried = frozenset(row.frame_id for row in due if row.retried)
     if isinstance(source, ResumableSource):
         source.resume(writer.seen_frames({row.frame_id for row in due}))
     return TakenUp(
         resumed=writer.next_numbers()[0] > 0,
         expected=Expected(due, refused) if again else None,
-        retried=frozenset(row.frame_id for row in due if row.retried),
+        retried=retried,
         places=_places(writer, kept),
         counter=_counter(writer) if again else None,
+        # Frames that are tried again are of sets that were closed without them.
+        closed={} if retried else _closed(writer, waiting),
     )
 
 
@@ -159,6 +167,10 @@ def _places(writer: RunWriter, pending: list[PendingFrame]) -> dict[str, int]:
         if row.segment is not None and row.seq is None and not row.retried
     }
     return {**writer.places(), **waiting}
+
+
+def _closed(writer: RunWriter, waiting: Collection[Spilled]) -> dict[SetKey, int]:
+    return {**writer.newest_sets(REMEMBERED), **{one.key: one.version for one in waiting}}
 
 
 def _counter(writer: RunWriter) -> SequenceCount | None:

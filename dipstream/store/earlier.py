@@ -189,6 +189,18 @@ class Earlier:
         )
         return {str(position): int(segment) for position, segment, _ in rows}
 
+    def newest_sets(self, n: int) -> dict[SetKey, int]:
+        """Return the content version of each of the newest `n` image sets, the newest last."""
+        rows = self._connection.execute(
+            "SELECT segment, position, t, z, content_version FROM image_sets "
+            "ORDER BY set_id DESC LIMIT ?",
+            (n,),
+        )
+        return {
+            SetKey(int(segment), position, int(t), z): int(version)
+            for segment, position, t, z, version in reversed(rows)
+        }
+
     def next_numbers(self) -> tuple[int, int, int]:
         """Return the next free frame, image set and track number."""
         noted = dict(

@@ -310,7 +310,7 @@ def test_a_run_goes_on_with_its_tracks(
 def test_a_frame_that_is_later_than_anybody_remembers_changes_nothing(
     run: Any, make_frame: Any, to_end: Any, book: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dipstream.assemble._REMEMBERED", 1)
+    monkeypatch.setattr("dipstream.assemble.REMEMBERED", 1)
     channels = ("DAPI", "GFP")
     live = run([*pairs(make_frame, 4), make_frame(0)], channels=channels)
     assert book(live, to_end(live)) == {"analysed": 8, "late": 1}

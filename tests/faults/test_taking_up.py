@@ -8,7 +8,7 @@ import pytest
 
 from dipstream.frame import FrameInfo, Segment
 from dipstream.run import Accounting
-from dipstream.service import LiveRun, resume
+from dipstream.service import LiveRun, resume, start
 from dipstream.source import SeenFrame
 from dipstream.store import RunFolder, RunWriter, frame_row, verify_run
 from dipstream.store.connection import Connection
@@ -68,6 +68,44 @@ def test_the_counter_goes_on_where_it_was(
         gaps = table.execute("SELECT first_seq, n FROM events WHERE kind = 'gap'")
     assert gaps == [(6, 2)], "between the two sessions"
     assert verify_run(folder).findings == ()
+
+
+def test_a_late_frame_takes_no_number_of_a_set_in_the_next_session_either(
+    scripted: Any, make_frame: Any, plan: Any, to_end: Callable[[LiveRun], Accounting]
+) -> None:
+    channels = ("DAPI", "GFP")
+    frames = [make_frame(t, channel) for t in range(5) for channel in channels]
+    in_order = [*frames[:6], *frames[2:4], *frames[6:]]
+
+    def ended(*parts: list[Any]) -> LiveRun:
+        for number, part in enumerate(parts):
+            source = scripted(part, channels=channels)
+            live = start(source, plan(), go_on=number > 0, durability="normal")
+            to_end(live)
+        return live
+
+    undisturbed = ended(in_order)
+    went_on = ended(in_order[:6], in_order[6:])
+    assert went_on.run_id != undisturbed.run_id
+    for live in (undisturbed, went_on):
+        assert live.reader.image_sets()["set_id"].tolist() == list(range(5))
+        assert live.frames()["state"].tolist() == ["analysed"] * 6 + ["late"] * 2 + ["analysed"] * 4
+
+
+def test_a_frame_that_is_tried_again_is_not_late(
+    killed: Any, again: Any, make_frame: Any, to_end: Callable[[LiveRun], Accounting]
+) -> None:
+    frame = make_frame(0, seq=0)
+    folder = killed(("DAPI",), [(frame.info, "pending")])
+    first = resume(folder.path, source=again([frame]))
+    assert to_end(first).analysed == 1
+    with Connection(folder.table) as table:
+        table.execute("UPDATE image_sets SET state = 'quarantined'")
+        table.execute("UPDATE frames SET state = 'pending', reason = 'its step failed'")
+    folder.update(state="running")
+    second = resume(folder.path, source=again([frame]))
+    assert to_end(second).analysed == 1
+    assert second.reader.image_sets()["content_version"].tolist() == [2]
 
 
 def test_a_set_does_not_wait_for_a_frame_that_was_refused_before(

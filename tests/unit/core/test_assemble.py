@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dipstream.assemble import Assembled, Assembler
+from dipstream.assemble import REMEMBERED, Assembled, Assembler
 from dipstream.config import AssembleConfig
-from dipstream.frame import Frame, FrameInfo, ImageSet, Segment
+from dipstream.frame import Frame, FrameInfo, ImageSet, Segment, SetKey
 
 SEGMENT = Segment(shape=(2, 3), dtype="uint8")
 CHANNELS = ("DAPI", "GFP")
@@ -238,3 +238,22 @@ def test_the_bytes_of_a_frame_sent_twice_are_counted_once() -> None:
     assert bench.assembler.open_bytes == 6
     bench.assembler.flush()
     assert bench.assembler.open_bytes == 0
+
+
+def test_what_an_earlier_session_closed_is_late_but_in_another_version() -> None:
+    def key(t: int) -> SetKey:
+        return SetKey(0, "0", t, 0)
+
+    closed = {key(t): 1 + t % 2 for t in range(REMEMBERED + 3)}
+    assembler = Assembler(
+        AssembleConfig(), CHANNELS, grouped=False, first_set_id=0, clock=lambda: 0.0, closed=closed
+    )
+
+    def verdict(t: int, version: int = 1) -> str:
+        return assembler.add(0, 0, frame(t, version=version)).verdict
+
+    assert [verdict(4), verdict(5), verdict(5, version=2)] == ["late"] * 3
+    assert [verdict(4, version=2), verdict(5, version=3)] == ["taken"] * 2
+    assembler.flush()
+    assert verdict(2) == "taken", "older than anybody remembers"
+    assert verdict(REMEMBERED + 2) == "late"
