@@ -79,7 +79,7 @@ class Assembler:
 
     @property
     def open_bytes(self) -> int:
-        """Bytes of pixels held in sets that are not complete."""
+        """Bytes held in sets that are not complete."""
         return self._open_bytes
 
     def add(self, segment: int, frame_id: int, frame: Frame) -> Assembled:
@@ -96,11 +96,11 @@ class Assembler:
             earlier = one.frames.pop(place, None)
             one.missing.discard(place)
             one.frames[place] = (frame_id, frame)
-            self._open_bytes += frame.data.nbytes
+            self._open_bytes += frame.nbytes
             superseded: tuple[int, ...] = ()
             if earlier is not None:
                 superseded = (earlier[0],)
-                self._open_bytes -= earlier[1].data.nbytes
+                self._open_bytes -= earlier[1].nbytes
             return Assembled("taken", (*closed, *self._close_if_complete(key)), superseded)
 
     def skip(self, segment: int, info: FrameInfo) -> tuple[ImageSet, ...]:
@@ -166,7 +166,7 @@ class Assembler:
 
     def _close(self, key: SetKey) -> tuple[ImageSet, ...]:
         one = self._open.pop(key)
-        self._open_bytes -= sum(frame.data.nbytes for _, frame in one.frames.values())
+        self._open_bytes -= sum(frame.nbytes for _, frame in one.frames.values())
         self._closed[key] = one.version
         self._closed.move_to_end(key)
         while len(self._closed) > REMEMBERED:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from dipstream.errors import ReadError
 
 __all__ = [
+    "FRAME_BYTES",
     "BadFrame",
     "Frame",
     "FrameInfo",
@@ -20,6 +21,7 @@ __all__ = [
     "Segment",
     "SetKey",
     "TimeSource",
+    "bytes_held",
 ]
 
 Pixels: TypeAlias = npt.NDArray[Any]
@@ -149,6 +151,15 @@ class FrameInfo:
     version: int = 1
 
 
+FRAME_BYTES = 1500
+"""What a frame takes in memory beside its pixels; 1250 to 1490 with CPython 3.11."""
+
+
+def bytes_held(pixel_bytes: int, n_frames: int = 1) -> int:
+    """Return what frames with so many bytes of pixels take in memory."""
+    return pixel_bytes + n_frames * FRAME_BYTES
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One exposure: a read-only 2-D array (y, x) and what is known about it."""
@@ -165,6 +176,11 @@ class Frame:
         view = self.data.view()
         view.flags.writeable = False
         object.__setattr__(self, "data", view)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held: of the pixels, and of what is known about them."""
+        return bytes_held(self.data.nbytes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -230,8 +246,8 @@ class ImageSet:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of pixels held."""
-        return sum(frame.data.nbytes for frame in self.frames)
+        """Bytes held: of the pixels, and of what is known about them."""
+        return sum(frame.nbytes for frame in self.frames)
 
     @property
     def segment(self) -> Segment:

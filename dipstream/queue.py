@@ -62,14 +62,14 @@ class Thinning:
 class SetQueue:
     """Image sets that wait for a worker, first in, first out.
 
-    The limit counts every pixel a run holds: sets that are still open, that wait, and that were
+    The limit counts every frame a run holds: sets that are still open, that wait, and that were
     taken and are not committed (`settle`). A single set that is larger passes when nothing is held.
     A set that is put is counted once it is in: one more is in memory while it waits to be.
 
     Parameters
     ----------
     limit_bytes
-        Pixels that may be held in memory.
+        What frames may take in memory (`ImageSet.nbytes`).
     policy
         ``block``: `put` waits for room; ``spill``: sets go to the disk until those that wait there
         are taken, so that the order is kept; where the disk takes no more, ``thin``; ``thin``: see

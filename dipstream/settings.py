@@ -61,7 +61,7 @@ class RunSettings(BaseSettings):
         the run. A set that is not analysed has rows that say so. None blocks sources that can wait
         and spills the sets of a live camera. Where ``spill`` cannot go on, it thins.
     queue_mb
-        Pixels that may be held in memory, in MB (10⁶ bytes): image sets that are still open, that
+        What frames may take in memory, in MB (10⁶ bytes): of image sets that are still open, that
         wait, and that are being analysed or committed.
     spill_mb
         How large the files of ``spill`` may become, in MB (10⁶ bytes).

@@ -25,7 +25,7 @@ from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from dipstream.errors import ReadError
-from dipstream.frame import Frame, FrameInfo, ImageSet, Pixels, Segment, SetKey
+from dipstream.frame import Frame, FrameInfo, ImageSet, Pixels, Segment, SetKey, bytes_held
 from dipstream.store.durable import sync_folder
 
 __all__ = ["Spill", "Spilled", "without_pixels"]
@@ -265,9 +265,10 @@ class Spill:
                     if found is None or found[1] > size - file.tell():
                         self.torn += 1
                         return
-                    head, nbytes, _ = found
+                    head, pixel_bytes, _ = found
+                    nbytes = bytes_held(pixel_bytes, len(head.frame_ids))
                     yield _spilled(head, nbytes, number, offset), head
-                    offset = file.seek(nbytes, os.SEEK_CUR)
+                    offset = file.seek(pixel_bytes, os.SEEK_CUR)
         except OSError:
             self.torn += 1
 

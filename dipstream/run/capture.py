@@ -94,7 +94,7 @@ class Capture:
 
     @property
     def open_bytes(self) -> int:
-        """Bytes of pixels in image sets that are not complete yet."""
+        """Bytes held in image sets that are not complete yet."""
         return 0 if self._assembler is None else self._assembler.open_bytes
 
     def prepare(self, segment: Segment | None = None, channels: tuple[str, ...] = ()) -> None:

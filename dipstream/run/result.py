@@ -82,7 +82,7 @@ class Result:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of its pixels and label images, all of them drawn."""
+        """Bytes of its frames and label images, all of them drawn."""
         images = self.label_images
         if isinstance(images, LabelImages):
             return self.image_set.nbytes + images.nbytes

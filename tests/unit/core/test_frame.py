@@ -1,8 +1,16 @@
+import gc
+import tracemalloc
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
 import numpy as np
 import pytest
+import tifffile
 
 from dipstream.errors import ReadError
-from dipstream.frame import BadFrame, Frame, FrameInfo, ImageSet, Segment, SetKey
+from dipstream.frame import FRAME_BYTES, BadFrame, Frame, FrameInfo, ImageSet, Segment, SetKey
+from dipstream.sources import open_source
 
 INFO = FrameInfo(segment=Segment(shape=(3, 4), dtype="uint16"), channel="DAPI")
 
@@ -41,10 +49,36 @@ def test_planes_of_a_channel_are_stacked() -> None:
         for z in range(2 - c)
     )
     one = ImageSet(0, SetKey(0, "0", 0, None), frames, (0, 1, 2), ("DAPI", "GFP", "Cy5"))
-    assert one.nbytes == 3 * 24
+    assert one.nbytes == 3 * (24 + FRAME_BYTES)
     stack, plane = one.pixels("DAPI"), one.pixels("GFP")
     assert stack is not None
     assert plane is not None
     assert stack[:, 0, 0].tolist() == [0, 1]
     assert plane.shape == (3, 4)
     assert one.pixels("Cy5") is None
+
+
+@pytest.fixture
+def traced() -> Iterator[None]:
+    tracemalloc.start()
+    yield
+    tracemalloc.stop()
+
+
+@pytest.mark.usefixtures("traced")
+@pytest.mark.parametrize("kind", ["camera", "files"])
+def test_what_a_frame_takes_beside_its_pixels_is_counted(tmp_path: Path, kind: str) -> None:
+    uri = "sim:?fps=0&width=16&height=16&n=1&frames=300&channels=DAPI"
+    if kind == "files":
+        uri = str(tmp_path)
+        for t in range(300):
+            tifffile.imwrite(tmp_path / f"t{t:03}_DAPI.tif", np.zeros((16, 16), "uint16"))
+    with open_source(uri) as source:
+        coming = source.frames()
+        kept = list(islice(coming, 100))  # what is made once is not any frame's
+        gc.collect()
+        before = tracemalloc.get_traced_memory()[0]
+        kept += islice(coming, 200)
+        gc.collect()
+        held = (tracemalloc.get_traced_memory()[0] - before) / 200
+    assert 0.7 * kept[-1].nbytes < held < 1.1 * kept[-1].nbytes

@@ -12,6 +12,12 @@ from dipstream.settings import Policy
 Sets = Callable[..., ImageSet]
 
 
+@pytest.fixture(autouse=True)
+def pixels_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a frame takes beside its pixels would only hide how they are counted."""
+    monkeypatch.setattr("dipstream.frame.FRAME_BYTES", 0)
+
+
 @pytest.fixture
 def sized(make_set: Sets, make_frame: Callable[..., Frame]) -> Callable[..., ImageSet]:
     """An image set with that many bytes of pixels."""

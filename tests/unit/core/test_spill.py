@@ -21,6 +21,12 @@ from dipstream.spill import Spill, Spilled, without_pixels
 Sets = Callable[..., ImageSet]
 
 
+@pytest.fixture(autouse=True)
+def pixels_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a frame takes beside its pixels would only hide how they are counted."""
+    monkeypatch.setattr("dipstream.frame.FRAME_BYTES", 0)
+
+
 @pytest.fixture
 def spills(tmp_path: Path) -> Iterator[Callable[..., Spill]]:
     """Opens the same folder, as one session after the other would."""
