@@ -65,3 +65,9 @@ def squares() -> np.ndarray:
     for y, x, side, value in [(4, 5, 6, 100), (20, 8, 8, 150), (12, 30, 10, 200)]:
         pixels[y : y + side, x : x + side] = value + np.arange(side) % 4
     return pixels
+
+
+@pytest.fixture
+def pixels_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counts the pixels of frames alone: sizes that a test gives are then all that is held."""
+    monkeypatch.setattr("dipstream.frame.FRAME_BYTES", 0)

@@ -9,13 +9,9 @@ from dipstream.frame import Frame, ImageSet
 from dipstream.queue import QueueFullError, SetQueue, Thinning
 from dipstream.settings import Policy
 
+pytestmark = pytest.mark.usefixtures("pixels_alone")
+
 Sets = Callable[..., ImageSet]
-
-
-@pytest.fixture(autouse=True)
-def pixels_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a frame takes beside its pixels would only hide how they are counted."""
-    monkeypatch.setattr("dipstream.frame.FRAME_BYTES", 0)
 
 
 @pytest.fixture

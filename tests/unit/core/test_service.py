@@ -15,6 +15,8 @@ from dipstream.service import _Mailbox, open_run, start
 from dipstream.source import BaseSource, SourceInfo
 from dipstream.store import RunLock
 
+pytestmark = pytest.mark.usefixtures("pixels_alone")
+
 TEXT = "dipstream: 1\nobjects: {n: {steps: [{threshold: {}}, {split: {}}]}}\n"
 NAMED = TEXT.replace("steps", "channel: DAPI, steps")
 UNFIT = TEXT + "correct: [{dark_flat: {dark: d.tif}}]\n"

@@ -18,13 +18,9 @@ from dipstream.frame import Frame, FrameInfo, ImageSet, Origin, Segment, SetKey
 from dipstream.queue import QueueFullError, SetQueue
 from dipstream.spill import Spill, Spilled, without_pixels
 
+pytestmark = pytest.mark.usefixtures("pixels_alone")
+
 Sets = Callable[..., ImageSet]
-
-
-@pytest.fixture(autouse=True)
-def pixels_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a frame takes beside its pixels would only hide how they are counted."""
-    monkeypatch.setattr("dipstream.frame.FRAME_BYTES", 0)
 
 
 @pytest.fixture
