@@ -18,7 +18,7 @@ import numpy as np
 import xxhash
 
 from dipstream.errors import StepError, StoreError
-from dipstream.frame import BadFrame, Frame, FrameInfo, ImageSet, Origin, Segment
+from dipstream.frame import BadFrame, Frame, FrameInfo, ImageSet, Origin, Segment, bytes_held
 from dipstream.pipeline import Pipeline, Plan
 from dipstream.run import Engine, Result
 from dipstream.settings import RunSettings
@@ -28,7 +28,7 @@ from dipstream.store.connection import Connection
 
 CHANNELS = ("DAPI", "GFP")
 SEGMENT = Segment((16, 20), "uint16", camera="played")
-FRAME_BYTES = 16 * 20 * 2
+FRAME_MB = bytes_held(16 * 20 * 2) / 1e6
 Kind = Literal["good", "bad", "late"]
 Fault = Literal["none", "crash before", "crash after", "write", "source"]
 
@@ -197,7 +197,7 @@ class Run:
             workers=2,
             durability="normal",
             policy=policy,
-            queue_mb=queued * len(CHANNELS) * FRAME_BYTES / 1e6,
+            queue_mb=queued * len(CHANNELS) * FRAME_MB,
             spill_mb=0.05,
             reserve_mb=0,
             truth="none",

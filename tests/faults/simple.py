@@ -3,7 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["SHAPE", "SIMPLE", "two_squares"]
+from dipstream.frame import bytes_held
+
+__all__ = ["SET_MB", "SHAPE", "SIMPLE", "two_squares"]
 
 SIMPLE = """\
 dipstream: 1
@@ -15,6 +17,8 @@ measure: [{intensity: {}}]
 track: {nuclei: {lap: {max_distance_px: 10}}}
 """
 SHAPE = (24, 30)
+SET_MB = bytes_held(2 * SHAPE[0] * SHAPE[1]) / 1e6
+"""What an image set of one frame takes in the queue."""
 
 
 def two_squares(t: int) -> npt.NDArray[np.uint16]:

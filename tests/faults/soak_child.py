@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from dipstream.frame import Frame, FrameInfo, Segment
+from dipstream.frame import Frame, FrameInfo, Segment, bytes_held
 from dipstream.pipeline import open_plan
 from dipstream.service import LiveRun, start
 from dipstream.source import BaseSource, SourceInfo, now_ns
@@ -103,7 +103,7 @@ def main() -> None:
         "home": home,
         "workers": 2,
         "mailbox": False,
-        "queue_mb": WAITING * 2 * SHAPE[0] * SHAPE[1] / 1e6,
+        "queue_mb": WAITING * bytes_held(2 * SHAPE[0] * SHAPE[1]) / 1e6,
     }
     gc.collect()
     with start(Camera(frames, fps), open_plan(pipeline), **settings) as run:

@@ -20,6 +20,7 @@ from dipstream.run.tally import Tally, reason_kind
 from dipstream.service import LiveRun
 from dipstream.source import SourceEvent
 from dipstream.store import RunFolder
+from tests.faults.simple import SET_MB
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def test_drops_are_told_by_reason(
 ) -> None:
     slow(lambda _: 0.05)
     script = [make_frame(t) for t in range(20)]
-    live_run = run(script, live=True, policy="drop-oldest", queue_mb=0.005, workers=1)
+    live_run = run(script, live=True, policy="drop-oldest", queue_mb=3.5 * SET_MB, workers=1)
     book = to_end(live_run)
     found = numbers(live_run)
     assert book.dropped > 0

@@ -17,12 +17,11 @@ from dipstream.spill import Spill
 from dipstream.store import RunFolder
 from dipstream.store.connection import Connection
 from tests.faults.hurried import Camera
+from tests.faults.simple import SET_MB, SHAPE
 
-SET_MB = 24 * 30 * 2 / 1e6
 SECONDS = 20.0 if os.environ.get("DIPSTREAM_CAMPAIGN") else 3.0
 QUEUE_MB = 96.0
-
-
+PIXELS_MB = 2 * SHAPE[0] * SHAPE[1] / 1e6
 POLICIES = ("block", "spill", "thin", "drop-oldest", "stop")
 
 
@@ -222,7 +221,7 @@ def test_past_the_disks_share_a_camera_is_thinned(
         live=True,
         replayable=False,
         queue_mb=2.5 * SET_MB,
-        spill_mb=10 * SET_MB,
+        spill_mb=10 * PIXELS_MB,
         workers=1,
     )
     states = book(live, to_end(live))

@@ -11,6 +11,7 @@ import pytest
 from dipstream.queue import SetQueue
 from dipstream.run import Accounting
 from dipstream.service import LiveRun
+from tests.faults.simple import SET_MB
 
 ORDERED = "correct: [{align: {}}]\n"
 
@@ -35,7 +36,7 @@ def test_memory_runs_out(
     else:
         monkeypatch.setattr("dipstream.spill.np", SimpleNamespace(**{**vars(np), "empty": short}))
     frames = [make_frame(t, seq=t) for t in range(20)]
-    settings = {"policy": "spill", "queue_mb": 0.004, "live": True, "replayable": False}
+    settings = {"policy": "spill", "queue_mb": 2.8 * SET_MB, "live": True, "replayable": False}
     live = run(frames, ORDERED, **settings)
     accounting = to_end(live)
     states = live.frames()["state"].tolist()

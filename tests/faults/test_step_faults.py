@@ -17,6 +17,7 @@ from dipstream.pipeline import Pipeline
 from dipstream.run.log import RunLog
 from dipstream.run.tally import Tally
 from dipstream.store import RunWriter
+from tests.faults.simple import SET_MB
 
 ALIGN = "correct: [{align: {}}]\n"
 
@@ -137,7 +138,7 @@ def test_a_disk_that_fails_ends_the_run(
         time.sleep(0.01)
 
     script = [item for t in range(40) for item in (make_frame(t), breathe)]
-    live = run([*script, scripted.hang], policy=policy, queue_mb=0.003)
+    live = run([*script, scripted.hang], policy=policy, queue_mb=2.1 * SET_MB)
     to_end(live, 10)
     record = live.reader.record
     assert record.state == "failed"
@@ -148,7 +149,9 @@ def test_a_disk_that_fails_ends_the_run(
     assert not names & {"committer", "capture", "clock", "worker-0", "worker-1"}
     kept = live.frames()
     analysed = kept.query("state == 'analysed'")
-    assert set(analysed["set_id"]) == set(live.reader.image_sets()["set_id"]), "nothing is torn"
+    sets = live.reader.image_sets()
+    of_frames = dict(kept.dropna(subset="set_id")[["set_id", "state"]].to_numpy())
+    assert of_frames == dict(sets[["set_id", "state"]].to_numpy()), "nothing is torn"
     assert len(live.objects()) == 2 * len(analysed)
 
 
@@ -163,7 +166,9 @@ def test_what_cannot_be_written_is_not_waited_for(
         raise StoreError("the table answered: disk I/O error")
 
     monkeypatch.setattr(RunWriter, "add_set", fail)
-    live = run([make_frame(t) for t in range(60)], more, policy="block", queue_mb=0.06, workers=1)
+    live = run(
+        [make_frame(t) for t in range(60)], more, policy="block", queue_mb=42 * SET_MB, workers=1
+    )
     began = time.monotonic()
     to_end(live, 10)
     assert time.monotonic() - began < 1.8
