@@ -13,8 +13,9 @@ from dipstream.frame import BadFrame, Frame, FrameInfo, ImageSet, Segment, SetKe
 from dipstream.pipeline import Pipeline, Plan
 from dipstream.queue import QueueFullError, SetQueue
 from dipstream.run.admit import Admission, Admitted
+from dipstream.run.expected import CRASH
 from dipstream.run.log import RunLog
-from dipstream.run.messages import LATE, Event, Message, NewFrame, NewSegment, Outcome
+from dipstream.run.messages import LATE, RESTORED, Event, Message, NewFrame, NewSegment, Outcome
 from dipstream.run.tally import Tally
 from dipstream.source import Source, SourceInfo
 from dipstream.store import frame_row
@@ -189,8 +190,11 @@ class Capture:
 
     def _give_up(self) -> None:
         """Write off the frames of an earlier session that have not come again."""
-        for frame_id, reason in self._admission.expected.rest().items():
-            self._send(Outcome(frame_id, "dropped", reason))
+        lost, tried = self._admission.expected.rest()
+        for frame_id in lost:
+            self._send(Outcome(frame_id, "dropped", f"{CRASH}, and it did not come again"))
+        for frame_id in tried:
+            self._send(Outcome(frame_id, RESTORED, "it was to be tried again, but did not come"))
 
     def stop(self) -> None:
         """Ask the source to end; what was not taken by then can still be taken later."""

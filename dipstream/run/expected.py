@@ -52,14 +52,17 @@ class Expected:
             found.append(self._refused.pop())
         return found
 
-    def rest(self) -> dict[int, str]:
-        """Return the numbers of those that have not come, each with the reason; forget them.
+    def rest(self) -> tuple[list[int], list[int]]:
+        """Return the numbers of those that have not come, and forget them.
 
-        What is tried again after a quarantine is not lost: its row still says what it was.
+        First those that are lost, then those that were to be tried again after a quarantine.
         """
-        gone = [row for row in self._rows.values() if not row.retried]
-        self._rows = {key: row for key, row in self._rows.items() if row.retried}
-        return {row.frame_id: f"{CRASH}, and it did not come again" for row in gone}
+        gone = [*self._rows.values()]
+        self._rows.clear()
+        return (
+            [row.frame_id for row in gone if not row.retried],
+            [row.frame_id for row in gone if row.retried],
+        )
 
     def _find(self, item: Frame | BadFrame) -> tuple[object, ...] | None:
         if not self._rows:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Collection, Sequence
 
 from dipstream.run.log import RunLog
-from dipstream.run.messages import Event, NewFrame, Outcome
+from dipstream.run.messages import RESTORED, Event, NewFrame, Outcome
 from dipstream.run.tally import Tally
 from dipstream.store import FrameOutcome, RunWriter
 
@@ -55,13 +55,19 @@ class FrameRows:
         if not ended:
             return
         now = time.time_ns()
-        outcomes = [
-            FrameOutcome(one.frame_id, one.state, None, now, reason=one.reason) for one in ended
-        ]
-        self._writer.finish_frames(outcomes)
-        for outcome in outcomes:
-            self._tally.finish(outcome.state, reason=outcome.reason)
-            self._log.write(outcome.state, outcome.reason, frame_id=outcome.frame_id)
+        self._writer.finish_frames(
+            [
+                FrameOutcome(one.frame_id, one.state, None, now, reason=one.reason)
+                for one in ended
+                if one.state != RESTORED
+            ]
+        )
+        for one in ended:
+            state = one.state
+            if state == RESTORED:
+                (state,) = self._writer.restore_frames([one.frame_id])
+            self._tally.finish(state, reason=one.reason)
+            self._log.write(state, one.reason, frame_id=one.frame_id)
 
     def tell(self, event: Event) -> None:
         """Write what has happened, into table and log."""

@@ -54,7 +54,7 @@ class NewFrame:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A frame ends without having been in an image set."""
+    """A frame ends without having been in an image set; `RESTORED`: as its row says it had."""
 
     frame_id: int
     state: str

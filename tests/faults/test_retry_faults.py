@@ -144,6 +144,28 @@ def test_killed_in_another_try(
     assert sets["n_frames"].tolist() == [2] * 3
 
 
+def test_what_was_to_be_tried_again_and_does_not_come_stays_in_the_quarantine(
+    half: tuple[Path, Path],
+) -> None:
+    files, folder = half
+    (ill,) = quarantined_frames(RunFolder(folder))
+    objects = open_run(folder).objects()
+    write(files / "GFP_t1.tif")
+    chosen = retry(folder)
+    assert len(chosen.frame_ids) == 2, "with the other channel of its set"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(chosen.source), "frames", lambda _: iter(()))
+        run = chosen.begin()
+        ended(run)
+    told = run.status().accounting
+    assert (told.analysed, told.quarantined, told.pending) == (1, 1, 0), "of this session"
+    assert sorted(states(folder)) == ["analysed"] * 5 + ["quarantined"]
+    assert quarantined_frames(RunFolder(folder)) == [ill]
+    assert open_run(folder).objects().equals(objects)
+    ended(retry(folder).begin())
+    assert states(folder) == ["analysed"] * 6
+
+
 def test_what_is_analysed_is_not_put_back(half: tuple[Path, Path]) -> None:
     _, folder = half
     (ill,) = quarantined_frames(RunFolder(folder))
