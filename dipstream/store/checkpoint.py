@@ -34,8 +34,8 @@ class Checkpointer:
     too closely for that, or a reader has held on to an old state of the table, the log grows; once
     it is too long and nobody holds it, it is cut to nothing, which may keep the writer waiting for
     `patience_ms` and for what is left to copy; longer, where readers that follow each other need
-    longer than that to get past it, and a twentieth of the time at most while a reader stays. A
-    writer that leaves no time even for that makes a pause itself: see `relieve`.
+    longer than that to get past it, but less than a tenth of the time while readers stay. A writer
+    that leaves no time even for that makes a pause itself: see `relieve`.
 
     Parameters
     ----------
@@ -132,24 +132,33 @@ class Checkpointer:
         # A reader that needs the log would only keep the writer waiting in vain. But where readers
         # follow each other there always is one: only while nobody writes do they all get past it.
         length = self._log.stat().st_size
-        longest = self._keep_bytes if copied == pages else _FAR_TOO_LONG * self._keep_bytes
-        if length > longest and self._clock() >= self._rests_until:
-            pages, copied = self._cut()
+        resting = self._clock() < self._rests_until
+        if copied == pages:
+            if length > self._keep_bytes:
+                # In a rest too, but as shortly as at first: whoever was in the way may be gone.
+                pages, copied = self._cut(resting=resting)
+        elif length > _FAR_TOO_LONG * self._keep_bytes and not resting:
+            pages, copied = self._cut(resting=False)
         self._overdue = copied == pages and pages * self._page_bytes > self._keep_bytes
 
-    def _cut(self) -> tuple[int, int]:
+    def _cut(self, *, resting: bool) -> tuple[int, int]:
         """Cut the log to nothing; one that is still there will be waited for longer."""
-        self._connection.execute(f"PRAGMA busy_timeout = {self._patience_ms}")
+        patience_ms = self._least_patience_ms if resting else self._patience_ms
+        self._connection.execute(f"PRAGMA busy_timeout = {patience_ms}")
         pages, copied = self._fold("TRUNCATE")
-        most_ms = _MOST_PATIENCE * self._least_patience_ms
         if not pages:
-            self._patience_ms = self._least_patience_ms
-        elif self._patience_ms < most_ms:
+            self._patience_ms, self._rests_until = self._least_patience_ms, 0.0
+        elif not resting:
+            self._wait_longer_or_rest()
+        return pages, copied
+
+    def _wait_longer_or_rest(self) -> None:
+        most_ms = _MOST_PATIENCE * self._least_patience_ms
+        if self._patience_ms < most_ms:
             self._patience_ms *= 2
         else:
             # This reader may stay for good, and each try keeps the writer waiting.
             self._rests_until = self._clock() + _REST * most_ms / 1000
-        return pages, copied
 
     def _fold(self, how: str) -> tuple[int, int]:
         """Return how many pages the log has, and how many of them are in the table."""
