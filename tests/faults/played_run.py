@@ -205,13 +205,16 @@ class Run:
         session = Session()
         engine = Engine(source, self._plan, settings, self.folder, subscribers=[self._note])
         self._arm(engine, session, fault, at)
-        self.folder.update(state="running", reason="", ended_ns=None)
-        engine.start()
-        if not engine.join(20):
-            raise AssertionError(f"the run hangs: {policy}, {fault} at {at}")
-        accounting = engine.close()
-        session.error = "" if engine.error is None else str(engine.error)
-        session.problems = accounting.problems
+        try:
+            engine.start()
+        except StoreError as error:  # its first commit failed: it has not begun
+            engine.abandon()
+            session.error = str(error)
+        else:
+            if not engine.join(20):
+                raise AssertionError(f"the run hangs: {policy}, {fault} at {at}")
+            session.problems = engine.close().problems
+            session.error = "" if engine.error is None else str(engine.error)
         session.yielded = source.yielded
         self._shown += len(source.yielded)
         if session.crashed:
