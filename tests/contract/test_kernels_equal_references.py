@@ -1,6 +1,5 @@
 """Kernels and fused passes give what the references of the steps give, on real and drawn images."""
 
-import os
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
@@ -42,9 +41,6 @@ measure:
   - intensity: {}
 """
 
-PLANES = 3 if os.environ.get("DIPSTREAM_CAMPAIGN") else 1
-"""Of each file: those of one look alike, and the references take their time."""
-
 REAL = (
     "nuclei/*.png", "nuclei/stardist*.tif", "nuclei/neubias*.tif", "workshop/*.png",
     "tracks/mitocheck/01/t00[0-2].tif", "timelapse/drosophila/*.tif", "formats/tiff/*.tif",
@@ -65,7 +61,7 @@ def real_images(data: Path) -> list[Path]:
 
 def planes(path: Path) -> list[np.ndarray]:
     with ds.open_source(path) as source:
-        frames = [item for item in islice(source.frames(), PLANES) if hasattr(item, "data")]
+        frames = [item for item in islice(source.frames(), 3) if hasattr(item, "data")]
     return [frame.data for frame in frames if frame.data.ndim == 2]
 
 

@@ -152,6 +152,8 @@ def test_a_disk_that_fails_ends_the_run(
     sets = live.reader.image_sets()
     of_frames = dict(kept.dropna(subset="set_id")[["set_id", "state"]].to_numpy())
     assert of_frames == dict(sets[["set_id", "state"]].to_numpy()), "nothing is torn"
+    if policy == "block":
+        assert set(analysed["set_id"]) == set(sets["set_id"]), "it drops nothing"
     assert len(live.objects()) == 2 * len(analysed)
 
 
